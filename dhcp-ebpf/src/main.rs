@@ -1,0 +1,2 @@
+//! The XDP program's host stub.
+fn main() {}

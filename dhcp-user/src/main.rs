@@ -1,0 +1,2 @@
+//! The daemon's door.
+fn main() {}

@@ -1,0 +1,2 @@
+//! vm-test
+fn main() {}
