@@ -14,12 +14,12 @@
 //! | `SIDE` | hash | [`SideKey`] ▶ [`SideValue`] | user space |
 //! | `TEMPLATES` | array | template id ▶ [`Template`] | user space, once |
 //! | `SHAPES` | hash | [`ShapeKey`] ▶ `u32` template id | user space |
-//! | `COUNTERS` | per-CPU array | `Reason` ▶ `u64` | the kernel |
+//! | `COUNTERS` | per-CPU array | [`Reason`](crate::reason::Reason) ▶ `u64` | the kernel |
 
 use core::{
     fmt,
     net::Ipv4Addr,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -27,7 +27,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub const ABI_VERSION: u32 = 1;
 
 /// An IPv4 address as it stands on the wire (network byte order).
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 #[repr(transparent)]
 pub struct Ip(pub [u8; 4]);
 
@@ -63,7 +65,9 @@ impl fmt::Debug for Ip {
 }
 
 /// An Ethernet address as it stands on the wire.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 #[repr(transparent)]
 pub struct Mac(pub [u8; 6]);
 
@@ -93,7 +97,19 @@ impl fmt::Debug for Mac {
 
 /// Seconds of the boot clock (CLOCK_BOOTTIME): the only clock that counts within one boot.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
 )]
 #[repr(transparent)]
 pub struct BootSecs(pub u32);
@@ -129,7 +145,19 @@ impl BootSecs {
 
 /// A length of time in seconds, as option 51 says it.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
 )]
 #[repr(transparent)]
 pub struct LeaseSecs(pub u32);
@@ -252,7 +280,7 @@ pub struct LeaseKey {
 pub struct LeaseRef {
     /// Index into `SLOTS`.
     pub slot: u32,
-    /// The slot's generation at publication: another one there means another lease.
+    /// The slot's [`Control::generation`] at publication: another one there means another lease.
     pub generation: u32,
 }
 
@@ -262,8 +290,8 @@ pub const IDENTITY_MAX: usize = 40;
 /// A lease as the kernel knows it: one cache line, mapped into user space.
 ///
 /// **No word has two writers.** The kernel writes [`end`](Self::end) alone; every other word is user space's.
-/// The end of the lease is the later of `end` and [`promised`](Self::promised), so that neither side can
-/// take back what the other one gave: there is no value that an update could overwrite.
+/// The end of the lease is the later of `end` and [`Bounds::promised`], so that neither side can take back
+/// what the other one gave: there is no value that an update could overwrite.
 ///
 /// The identity changes only while the slot is closed and a grace has passed since.
 #[derive(Debug)]
@@ -271,38 +299,34 @@ pub const IDENTITY_MAX: usize = 40;
 pub struct Slot {
     /// [`Control`], read and written as one word.
     pub control: AtomicU64,
-    /// The template of the last answer, or [`NO_TEMPLATE`].
-    pub template: AtomicU32,
-    /// The latest end that is durable ([`BootSecs`]): nobody promises a later one.
-    pub horizon: AtomicU32,
+    /// [`Bounds`], read and written as one word.
+    pub bounds: AtomicU64,
     /// The latest end that the kernel has promised ([`BootSecs`]). The kernel's word; user space resets it
     /// only where the slot is closed and a grace has passed.
-    pub end: AtomicU32,
-    /// The latest end that user space has promised ([`BootSecs`]), with its slack. User space's word.
-    pub promised: AtomicU32,
+    pub end: AtomicU64,
     /// The client's identity, zero behind its length.
     pub identity: [u8; IDENTITY_MAX],
 }
 
-/// The value of [`Slot::template`] where there is none.
-pub const NO_TEMPLATE: u32 = u32::MAX;
-
 impl Slot {
     /// The slot's control word, taken apart.
-    #[inline(always)]
     pub fn control(&self) -> Control {
         Control::from_word(self.control.load(Relaxed))
     }
 
-    /// The end of the lease: the latest that either side has promised.
-    #[inline(always)]
-    pub fn lease_end(&self) -> BootSecs {
-        BootSecs(self.end.load(Relaxed)).max(BootSecs(self.promised.load(Relaxed)))
+    /// The slot's bounds, taken apart.
+    pub fn bounds(&self) -> Bounds {
+        Bounds::from_word(self.bounds.load(Relaxed))
+    }
+
+    /// The latest end that the kernel has promised.
+    pub fn kernel_end(&self) -> BootSecs {
+        BootSecs(self.end.load(Relaxed) as u32)
     }
 }
 
 /// The first word of a [`Slot`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control {
     /// Whether the lease may be answered.
     pub open: bool,
@@ -311,30 +335,62 @@ pub struct Control {
     /// The identity's length in octets, also where it is too long for the slot.
     pub len: u8,
     /// Tells this use of the slot from the ones before and after it.
-    pub generation: u32,
+    pub generation: u16,
+    /// The template of the last answer, or [`NO_TEMPLATE`].
+    pub template: u32,
 }
 
 /// No client identifier came: the identity is `chaddr`.
 pub const IDENTITY_CHADDR: u8 = 1;
 /// The identity is the value of option 61, type octet included.
 pub const IDENTITY_OPTION: u8 = 2;
+/// The value of [`Control::template`] where there is none.
+pub const NO_TEMPLATE: u32 = u32::MAX;
 
 impl Control {
     /// The word that says this.
     #[inline(always)]
     pub const fn to_word(self) -> u64 {
-        self.open as u64 | (self.kind as u64) << 8 | (self.len as u64) << 16 | (self.generation as u64) << 32
+        self.open as u64
+            | (self.kind as u64 & 0x7f) << 1
+            | (self.len as u64) << 8
+            | (self.generation as u64) << 16
+            | (self.template as u64) << 32
     }
 
     /// What a word says.
     #[inline(always)]
     pub const fn from_word(word: u64) -> Self {
         Self {
-            open: word as u8 & 1 == 1,
-            kind: (word >> 8) as u8,
-            len: (word >> 16) as u8,
-            generation: (word >> 32) as u32,
+            open: word & 1 == 1,
+            kind: (word >> 1) as u8 & 0x7f,
+            len: (word >> 8) as u8,
+            generation: (word >> 16) as u16,
+            template: (word >> 32) as u32,
         }
+    }
+}
+
+/// The second word of a [`Slot`]: what user space says of the lease's time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// The latest end that is durable: nobody promises a later one.
+    pub horizon: BootSecs,
+    /// The latest end that user space has promised, with its slack. It only rises while the slot is open.
+    pub promised: BootSecs,
+}
+
+impl Bounds {
+    /// The word that says this.
+    #[inline(always)]
+    pub const fn to_word(self) -> u64 {
+        self.horizon.0 as u64 | (self.promised.0 as u64) << 32
+    }
+
+    /// What a word says.
+    #[inline(always)]
+    pub const fn from_word(word: u64) -> Self {
+        Self { horizon: BootSecs(word as u32), promised: BootSecs((word >> 32) as u32) }
     }
 }
 
@@ -391,7 +447,7 @@ pub struct Template {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ShapeKey {
-    /// Hash of the selector bytes (`selectors_hash`): it finds, it never decides.
+    /// Hash of the selector bytes ([`Selectors::hash`](crate::shape::Selectors::hash)): it finds, it never decides.
     pub hash: u64,
     /// The profile.
     pub profile: u32,

@@ -9,3 +9,9 @@
 #![deny(clippy::indexing_slicing, reason = "the verifier rejects the panic path of an index")]
 
 pub mod abi;
+pub mod checksum;
+pub mod decide;
+pub mod reason;
+pub mod reply;
+pub mod shape;
+pub mod wire;

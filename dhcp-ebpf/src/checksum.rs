@@ -1,0 +1,58 @@
+//! The Internet checksum, RFC 1071, over a [`Datagram`]. Sums are of words as they stand in memory: the
+//! checksum's algebra is the same in either byte order, so nothing here swaps bytes.
+
+use crate::wire::{DATAGRAM_MAX, Datagram, fresh, ipv4};
+
+/// Folds a sum into the 16 bits that stand on the wire, not yet complemented.
+#[inline(always)]
+pub const fn fold(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    sum as u16
+}
+
+/// The sum of an IP header: folded it is 0xffff where the header's checksum is right.
+#[inline(always)]
+pub fn ip_header(header: &ipv4::Header) -> u64 {
+    let [a, b, c, d, e] = header.words().map(|word| u64::from(u32::from_ne_bytes(word.to_bytes())));
+    a + b + c + d + e
+}
+
+/// The sum of the UDP pseudo-header, RFC 768, for `udp_len` octets of UDP.
+#[inline(always)]
+pub fn pseudo_header(header: &ipv4::Header, udp_len: u16) -> u64 {
+    u64::from(u32::from_ne_bytes(header.source.0))
+        + u64::from(u32::from_ne_bytes(header.destination.0))
+        + u64::from(u16::from(ipv4::PROTOCOL_UDP).to_be())
+        + u64::from(udp_len.to_be())
+}
+
+/// Octets before the first word of [`udp`]'s loop: the IP destination, which the pseudo-header wants anyway.
+const SUM_FROM: usize = 16;
+
+/// The sum of pseudo-header and UDP, as long as the UDP header says: folded it is 0xffff where the checksum is
+/// right.
+#[inline(always)]
+pub fn udp(datagram: &Datagram) -> u64 {
+    let words: &[u64; DATAGRAM_MAX / 8] = zerocopy::transmute_ref!(datagram);
+    let udp_len = fresh(&datagram.udp.len).get();
+    let end = size_of::<ipv4::Header>() + usize::from(udp_len);
+    let mut sum = u64::from(u32::from_ne_bytes(datagram.ip.source.0))
+        + u64::from(u16::from(ipv4::PROTOCOL_UDP).to_be())
+        + u64::from(udp_len.to_be());
+    for index in SUM_FROM / 8..DATAGRAM_MAX / 8 {
+        let from = index * 8;
+        if from >= end {
+            break;
+        }
+        let Some(&(mut word)) = words.get(index) else { break };
+        if from + 8 > end {
+            // What lies behind the end is of another packet.
+            word = (u64::from_le(word) & ((1u64 << ((end - from) * 8)) - 1)).to_le();
+        }
+        sum += (word & 0xffff_ffff) + (word >> 32);
+    }
+    sum
+}

@@ -1,0 +1,411 @@
+//! The decision: whether the kernel may answer a request, and with what. Everything is decided here, before a
+//! byte of the packet changes; in doubt it passes. DESIGN's contract of the fast path, in its order.
+//!
+//! It reads maps through [`Tables`] alone and writes nothing but its own scratch.
+
+use crate::{
+    abi::{
+        BootSecs, Bounds, Classes, Control, IDENTITY_CHADDR, IDENTITY_MAX, IDENTITY_OPTION, Ip, LINK_TRUSTED,
+        LINK_UNFINISHED_CHECKSUMS, LeaseKey, LeaseRef, Link, LinkKey, Mac, NETWORK_INIT_REBOOT,
+        NETWORK_REBINDING, NETWORK_RENEWING, NETWORK_SELECTING, NO_TEMPLATE, Network, SELECTORS_MAX,
+        ShapeKey, SideKey, SideValue, Slot, Template,
+    },
+    checksum,
+    reason::Reason,
+    reply::{self, Destination, Patches},
+    shape::Selectors,
+    wire::{
+        Datagram, OPTIONS_AT, OPTIONS_MAX, Span,
+        ethernet::Ethernet,
+        fresh, ipv4, octet,
+        options::{COMPARED_OPTIONS_MAX, DHCPREQUEST, Options, code},
+        udp,
+    },
+};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// The maps, as the decision reads them.
+pub trait Tables {
+    /// `LINKS`
+    fn link(&self, key: &LinkKey) -> Option<&Link>;
+    /// `RELAYS`: the network that holds a relay's address.
+    fn relay(&self, giaddr: Ip) -> Option<u32>;
+    /// `NETWORKS`
+    fn network(&self, id: u32) -> Option<&Network>;
+    /// `CLASSES`
+    fn classes(&self, network: u32) -> Option<&Classes>;
+    /// `LEASES`
+    fn lease(&self, key: &LeaseKey) -> Option<LeaseRef>;
+    /// `SLOTS`
+    fn slot(&self, index: u32) -> Option<&Slot>;
+    /// `SIDE`
+    fn side(&self, key: &SideKey) -> Option<&SideValue>;
+    /// `TEMPLATES`
+    fn template(&self, id: u32) -> Option<&Template>;
+    /// `SHAPES`
+    fn shape(&self, key: &ShapeKey) -> Option<u32>;
+    /// Nanoseconds of the boot clock.
+    fn boot_ns(&self) -> u64;
+    /// A word of a slot. LLVM selects no atomic load for BPF before its v4 instructions (Linux 6.6), so the
+    /// kernel side reads it in its own way.
+    #[inline(always)]
+    fn load(&self, word: &AtomicU64) -> u64 {
+        word.load(Relaxed)
+    }
+}
+
+/// Working memory of a decision: too large for the kernel's stack.
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct Scratch {
+    /// What the option walk found.
+    pub options: Options,
+    /// The selector options of the request, gathered.
+    pub selectors: Selectors,
+}
+
+/// RFC 2131 §4.3.2's states of a client that sends a DHCPREQUEST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Extends its lease by unicast.
+    Renewing,
+    /// Extends its lease by broadcast.
+    Rebinding,
+    /// Checks a lease that it remembers.
+    InitReboot,
+    /// Takes an offer.
+    Selecting,
+}
+
+impl State {
+    const fn flag(self) -> u32 {
+        match self {
+            Self::Renewing => NETWORK_RENEWING,
+            Self::Rebinding => NETWORK_REBINDING,
+            Self::InitReboot => NETWORK_INIT_REBOOT,
+            Self::Selecting => NETWORK_SELECTING,
+        }
+    }
+
+    /// The counter of a request that was answered in this state.
+    pub const fn answered(self) -> Reason {
+        match self {
+            Self::Renewing => Reason::AckRenewing,
+            Self::Rebinding => Reason::AckRebinding,
+            Self::InitReboot => Reason::AckInitReboot,
+            Self::Selecting => Reason::AckSelecting,
+        }
+    }
+}
+
+/// An answer that may be given.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    /// The state that the client is in.
+    pub state: State,
+    /// The lease's slot.
+    pub slot: &'a Slot,
+    /// The end that the answer promises.
+    pub end: BootSecs,
+    /// The reply, but for its patches.
+    pub template: &'a Template,
+    /// What is the client's own in the reply.
+    pub patches: Patches,
+    /// Our hardware address, the reply's source.
+    pub mac: Mac,
+}
+
+/// RFC 791: every host must take a datagram of this many octets, and RFC 2131 §2 lets a server count on it.
+const DATAGRAM_GUARANTEED: usize = 576;
+
+/// Decides on a datagram of `len` octets (what the frame holds behind its Ethernet header) that came in at
+/// interface `ifindex`.
+#[inline(always)]
+pub fn decide<'a, T: Tables>(
+    tables: &'a T,
+    ifindex: u32,
+    ethernet: &Ethernet,
+    datagram: &Datagram,
+    len: usize,
+    scratch: &mut Scratch,
+) -> Result<Answer<'a>, Reason> {
+    let key = LinkKey { ifindex, outer: ethernet.outer, inner: ethernet.inner };
+    let link = tables.link(&key).ok_or(Reason::Link)?;
+    if ethernet.destination != link.mac && ethernet.destination != Mac::BROADCAST {
+        return Err(Reason::DestinationMac);
+    }
+    if !ethernet.source.is_unicast() {
+        return Err(Reason::SourceMac);
+    }
+    let arrival = check_datagram(link, datagram, len)?;
+
+    let request = &datagram.dhcp;
+    let network_id = if request.giaddr.is_zero() {
+        link.network
+    } else {
+        tables.relay(request.giaddr).ok_or(Reason::Relay)?
+    };
+    let network = tables.network(network_id).ok_or(Reason::Link)?;
+    let classes = tables.classes(network_id).ok_or(Reason::Link)?;
+
+    let options = &mut scratch.options;
+    options.walk(&datagram.options, arrival.options_len, classes)?;
+    if options.echoed.relay_info.is_there() && request.giaddr.is_zero() && link.flags & LINK_TRUSTED == 0 {
+        return Err(Reason::RelayInfoUntrusted);
+    }
+    if options.message_type != DHCPREQUEST {
+        return Err(Reason::MessageType);
+    }
+    let (state, address) = state_of(datagram, options, link, arrival.by_unicast)?;
+    if network.answers & state.flag() == 0 {
+        return Err(Reason::StateNotAnswered);
+    }
+
+    let found = tables.lease(&LeaseKey { network: network_id, address }).ok_or(Reason::NoLease)?;
+    let slot = tables.slot(found.slot).ok_or(Reason::NoLease)?;
+    let control = Control::from_word(tables.load(&slot.control));
+    if !control.open || u32::from(control.generation) != found.generation {
+        return Err(Reason::Closed);
+    }
+    check_identity(tables, found.slot, slot, control, datagram, options)?;
+    check_compared(tables, found.slot, datagram, options)?;
+
+    let now = tables.boot_ns();
+    let bounds = Bounds::from_word(tables.load(&slot.bounds));
+    let kernel_end = BootSecs(tables.load(&slot.end) as u32);
+    if BootSecs::begun(now) >= kernel_end.max(bounds.promised) {
+        return Err(Reason::Ended);
+    }
+    scratch.selectors.gather(&datagram.options, options)?;
+    let template = find_template(tables, control.template, network.epoch, &scratch.selectors)?;
+    let end = BootSecs::reached(now).plus(template.lease);
+    if end > bounds.horizon {
+        return Err(Reason::Horizon);
+    }
+
+    if reply::datagram_len(template, &options.echoed) > reply_max(options.max_message_size, link.mtu) {
+        return Err(Reason::ReplyLength);
+    }
+    let server_id = if state == State::Selecting { options.server_id } else { arrival.local };
+    let patches = Patches {
+        ciaddr: request.ciaddr,
+        yiaddr: address,
+        server_id,
+        lease: template.lease,
+        force_broadcast_flag: false,
+        to: Destination::of(request, ethernet.source, address),
+    };
+    Ok(Answer { state, slot, end, template, patches, mac: link.mac })
+}
+
+/// The longest reply, in octets of its IP datagram, for a client that sent `max_message_size` (option 57, 0 for
+/// none) on a link with this MTU. RFC 2132 §9.10: what is below 576 counts as 576.
+#[inline(always)]
+pub fn reply_max(max_message_size: u16, mtu: u16) -> usize {
+    usize::from(max_message_size).max(DATAGRAM_GUARANTEED).min(usize::from(mtu))
+}
+
+/// What the checks of a datagram found out about it.
+struct Arrived {
+    /// It was sent to an address of ours, not to a broadcast one.
+    by_unicast: bool,
+    /// The address of ours that it was sent to; else our default one there.
+    local: Ip,
+    /// Octets of the options.
+    options_len: usize,
+}
+
+/// IPv4, UDP and BOOTP, as a host's own stack would check them (RFC 791, RFC 768, RFC 1122 §3.2.1).
+#[inline(always)]
+fn check_datagram(link: &Link, datagram: &Datagram, len: usize) -> Result<Arrived, Reason> {
+    let ip = &datagram.ip;
+    if !ip.is_plain() || ip.protocol != ipv4::PROTOCOL_UDP {
+        return Err(Reason::IpHeader);
+    }
+    let total = usize::from(ip.total_len.get());
+    let udp_len = datagram.udp.len.get();
+    if total > len || total != size_of::<ipv4::Header>() + usize::from(udp_len) {
+        return Err(Reason::Length);
+    }
+    if ip.is_fragment() {
+        return Err(Reason::Fragment);
+    }
+    let options_len = total.checked_sub(OPTIONS_AT).ok_or(Reason::Length)?;
+    if options_len > OPTIONS_MAX {
+        return Err(Reason::FrameLength);
+    }
+    if checksum::fold(checksum::ip_header(ip)) != 0xffff {
+        return Err(Reason::IpChecksum);
+    }
+    let (by_unicast, local) = destination_of(link, ip.destination)?;
+    if datagram.udp.destination.get() != udp::PORT_SERVER {
+        return Err(Reason::NotDhcp);
+    }
+    check_udp_checksum(link, datagram, udp_len)?;
+    if !datagram.dhcp.is_request() {
+        return Err(Reason::NotRequest);
+    }
+    Ok(Arrived { by_unicast, local, options_len })
+}
+
+/// Whether `destination` is an address of ours, and which of ours answers.
+#[inline(always)]
+fn destination_of(link: &Link, destination: Ip) -> Result<(bool, Ip), Reason> {
+    let [a, b, c, d] = link.addresses;
+    if destination.is_zero() {
+        return Err(Reason::IpDestination);
+    }
+    if destination == a || destination == b || destination == c || destination == d {
+        return Ok((true, destination));
+    }
+    let [e, f, g, h] = link.broadcasts;
+    let broadcast = destination == Ip::BROADCAST
+        || destination == e
+        || destination == f
+        || destination == g
+        || destination == h;
+    if broadcast { Ok((false, a)) } else { Err(Reason::IpDestination) }
+}
+
+#[inline(always)]
+fn check_udp_checksum(link: &Link, datagram: &Datagram, udp_len: u16) -> Result<(), Reason> {
+    let stated = datagram.udp.checksum;
+    if stated == [0; 2] || checksum::fold(checksum::udp(datagram)) == 0xffff {
+        return Ok(());
+    }
+    let unfinished = checksum::fold(checksum::pseudo_header(&datagram.ip, udp_len)).to_ne_bytes();
+    if link.flags & LINK_UNFINISHED_CHECKSUMS != 0 && stated == unfinished {
+        return Ok(());
+    }
+    Err(Reason::UdpChecksum)
+}
+
+/// RFC 2131 table 4: the client's state, and the address that it names.
+#[inline(always)]
+fn state_of(
+    datagram: &Datagram,
+    options: &Options,
+    link: &Link,
+    by_unicast: bool,
+) -> Result<(State, Ip), Reason> {
+    let ciaddr = datagram.dhcp.ciaddr;
+    let requested = options.has(code::REQUESTED_ADDRESS);
+    if options.has(code::SERVER_ID) {
+        let [a, b, c, d] = link.addresses;
+        let named = options.server_id;
+        if named.is_zero() || !(named == a || named == b || named == c || named == d) {
+            return Err(Reason::OtherServer);
+        }
+        if !requested || !ciaddr.is_zero() {
+            return Err(Reason::State);
+        }
+        return Ok((State::Selecting, options.requested_address));
+    }
+    match (requested, ciaddr.is_zero()) {
+        (true, true) => Ok((State::InitReboot, options.requested_address)),
+        (false, false) if !by_unicast => Ok((State::Rebinding, ciaddr)),
+        (false, false) => {
+            // Through a relay the source is the relay's.
+            if datagram.dhcp.giaddr.is_zero() && datagram.ip.source != ciaddr {
+                return Err(Reason::IpSource);
+            }
+            Ok((State::Renewing, ciaddr))
+        }
+        _ => Err(Reason::State),
+    }
+}
+
+/// Whether the slot holds the request's client: kind, length and bytes, compared whole.
+#[inline(always)]
+fn check_identity<T: Tables>(
+    tables: &T,
+    index: u32,
+    slot: &Slot,
+    control: Control,
+    datagram: &Datagram,
+    options: &Options,
+) -> Result<(), Reason> {
+    let id = &options.echoed.client_id;
+    if !id.is_there() {
+        let [a, b, c, d, e, f, ..] = slot.identity;
+        let same = control.kind == IDENTITY_CHADDR
+            && usize::from(control.len) == size_of::<Mac>()
+            && datagram.dhcp.mac().0 == [a, b, c, d, e, f];
+        return if same { Ok(()) } else { Err(Reason::Identity) };
+    }
+    if control.kind != IDENTITY_OPTION || u16::from(control.len) != id.len {
+        return Err(Reason::Identity);
+    }
+    let same = if usize::from(id.len) <= IDENTITY_MAX {
+        equal(&datagram.options, id, &slot.identity)
+    } else {
+        let key = SideKey { slot: index, code: u32::from(code::CLIENT_ID) };
+        let side = tables.side(&key).ok_or(Reason::Identity)?;
+        u16::from(side.len) == id.len && equal(&datagram.options, id, &side.bytes)
+    };
+    if same { Ok(()) } else { Err(Reason::Identity) }
+}
+
+/// Whether the compared options that the request has are those that are stored.
+#[inline(always)]
+fn check_compared<T: Tables>(
+    tables: &T,
+    slot: u32,
+    datagram: &Datagram,
+    options: &Options,
+) -> Result<(), Reason> {
+    for index in 0..COMPARED_OPTIONS_MAX {
+        if index >= usize::from(options.compared_count) {
+            break;
+        }
+        let kept = options.compared.get(index).ok_or(Reason::Compared)?;
+        let key = SideKey { slot, code: u32::from(kept.code) };
+        let side = tables.side(&key).ok_or(Reason::Compared)?;
+        if u16::from(side.len) != kept.value.len || !equal(&datagram.options, &kept.value, &side.bytes) {
+            return Err(Reason::Compared);
+        }
+    }
+    Ok(())
+}
+
+/// Whether an option's value is what `stored` begins with.
+#[inline(always)]
+fn equal<const N: usize>(options: &[u8; OPTIONS_MAX], value: &Span, stored: &[u8; N]) -> bool {
+    let Span { at, len } = fresh(value);
+    for index in 0..N {
+        if index >= usize::from(len) {
+            return true;
+        }
+        if octet(options, usize::from(at) + index) != octet(stored, index) {
+            return false;
+        }
+    }
+    usize::from(len) <= N
+}
+
+/// The template of the slot's last answer, if it was made for this shape; else the shape's own. Profiles do not
+/// change under a slot: its template says which one it has.
+#[inline(always)]
+fn find_template<'a, T: Tables>(
+    tables: &'a T,
+    id: u32,
+    epoch: u32,
+    selectors: &Selectors,
+) -> Result<&'a Template, Reason> {
+    if id == NO_TEMPLATE {
+        return Err(Reason::NoTemplate);
+    }
+    let last = tables.template(id).ok_or(Reason::NoTemplate)?;
+    if last.epoch == epoch && selectors.are_those_of(last) {
+        return Ok(last);
+    }
+    let key = ShapeKey { hash: selectors.hash(), profile: last.profile, epoch };
+    let id = tables.shape(&key).ok_or(Reason::NoTemplate)?;
+    let shape = tables.template(id).ok_or(Reason::NoTemplate)?;
+    if shape.epoch == epoch && shape.profile == last.profile && selectors.are_those_of(shape) {
+        Ok(shape)
+    } else {
+        Err(Reason::NoTemplate)
+    }
+}

@@ -1,0 +1,268 @@
+//! The XDP program: entry, maps and helpers; with `main.rs` the only unsafe room of the kernel side. It decides
+//! nothing: that is the library's.
+#![expect(unsafe_code, reason = "map values, packet memory and helpers are raw pointers here")]
+
+use aya_ebpf::{
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, xdp_action},
+    helpers::{
+        bpf_ktime_get_boot_ns, bpf_xdp_adjust_head,
+        generated::{bpf_xdp_load_bytes, bpf_xdp_store_bytes},
+    },
+    macros::{map, xdp},
+    maps::{Array, HashMap, LpmTrie, PerCpuArray, lpm_trie::Key},
+    programs::XdpContext,
+};
+use core::{ffi::c_void, sync::atomic::AtomicU64};
+use dhcp_ebpf::{
+    abi::{
+        BootSecs, Classes, Ip, LeaseKey, LeaseRef, Link, LinkKey, Network, ShapeKey, SideKey, SideValue,
+        Slot, Template,
+    },
+    decide::{self, Scratch, Tables},
+    reason::Reason,
+    reply,
+    wire::{
+        DATAGRAM_MAX, Datagram,
+        ethernet::{self, Ethernet, HEAD_LEN, HEADER_MAX},
+    },
+};
+
+// Sizes are the loader's: it sets them from the configuration.
+#[map]
+static LINKS: HashMap<LinkKey, Link> = HashMap::with_max_entries(1, 0);
+#[map]
+static RELAYS: LpmTrie<[u8; 4], u32> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
+#[map]
+static NETWORKS: Array<Network> = Array::with_max_entries(1, 0);
+#[map]
+static CLASSES: Array<Classes> = Array::with_max_entries(1, 0);
+#[map]
+static LEASES: HashMap<LeaseKey, LeaseRef> = HashMap::with_max_entries(1, 0);
+#[map]
+static SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+#[map]
+static SIDE: HashMap<SideKey, SideValue> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+#[map]
+static TEMPLATES: Array<Template> = Array::with_max_entries(1, 0);
+#[map]
+static SHAPES: HashMap<ShapeKey, u32> = HashMap::with_max_entries(1, 0);
+#[map]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Reason::ALL.len() as u32, 0);
+#[map]
+static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
+
+/// What one packet's processing needs and the stack has no room for.
+struct Work {
+    request: Datagram,
+    reply: Datagram,
+    scratch: Scratch,
+    /// The frame's Ethernet header, tags included.
+    ethernet: [u8; HEADER_MAX],
+}
+
+/// Answers the DHCPREQUESTs whose answer is already decided; passes everything else.
+#[xdp]
+fn dhcp(context: XdpContext) -> u32 {
+    let (reason, action) = match answer(&context) {
+        Ok(reason) => (reason, xdp_action::XDP_TX),
+        Err(reason) => (reason, xdp_action::XDP_PASS),
+    };
+    if let Some(counter) = COUNTERS.get_ptr_mut(reason as u32) {
+        // SAFETY: the element is this CPU's own, and XDP does not preempt itself.
+        unsafe { *counter += 1 };
+    }
+    action
+}
+
+#[inline(always)]
+fn answer(context: &XdpContext) -> Result<Reason, Reason> {
+    let head = head(context).ok_or(Reason::NotDhcp)?;
+    let ethernet = Ethernet::of_dhcp(head).ok_or(Reason::NotDhcp)?;
+    let work = WORK.get_ptr_mut(0).ok_or(Reason::Frame)?;
+    // SAFETY: the element is this CPU's own, XDP does not preempt itself, and there is no other reference to it.
+    let work = unsafe { &mut *work };
+
+    let frame_len = context.data_end() - context.data();
+    let len = frame_len.checked_sub(ethernet.len).ok_or(Reason::FrameLength)?;
+    let len = bounded(len).ok_or(Reason::FrameLength)?;
+    work.ethernet = ethernet::header_of(head);
+    load(context, ethernet.len, &mut work.request, len)?;
+
+    // SAFETY: every field of a context is readable for the program's whole run.
+    let ifindex = unsafe { (*context.ctx).ingress_ifindex };
+    let answer = decide::decide(&Maps, ifindex, &ethernet, &work.request, len, &mut work.scratch)?;
+    let echoed = &work.scratch.options.echoed;
+    let reply_len = reply::write(&mut work.reply, &work.request, answer.template, &answer.patches, echoed);
+    let reply_len = usize::from(reply_len.ok_or(Reason::ReplyLength)?);
+
+    let growth = (reply_len as i32) - (len as i32);
+    fit(context, growth)?;
+    extend(answer.slot, answer.end);
+    ethernet::address(&mut work.ethernet, answer.patches.to.mac, answer.mac);
+    if put_in_place(context, work, ethernet.len, reply_len).is_err() {
+        // The end that was extended is promised to nobody: it only lets the lease end later.
+        fit(context, -growth)?;
+        return Err(Reason::Frame);
+    }
+    Ok(answer.state.answered())
+}
+
+/// The first octets of the frame, in place.
+#[inline(always)]
+fn head(context: &XdpContext) -> Option<&[u8; HEAD_LEN]> {
+    let start = context.data();
+    if start + HEAD_LEN > context.data_end() {
+        return None;
+    }
+    // SAFETY: the bounds were checked above, in the form that the verifier follows, and octets have no alignment.
+    Some(unsafe { &*(start as *const [u8; HEAD_LEN]) })
+}
+
+/// A length that the copying helpers take: neither zero nor more than a datagram's.
+#[inline(always)]
+fn bounded(len: usize) -> Option<usize> {
+    if len > DATAGRAM_MAX {
+        return None;
+    }
+    // Without the box LLVM makes one comparison of both, on a register that is not the one it passes on, and
+    // the verifier does not see the lower bound.
+    let len = core::hint::black_box(len);
+    if len == 0 || len > DATAGRAM_MAX { None } else { Some(len) }
+}
+
+/// Copies the datagram, `len` octets from `offset` of the frame on.
+#[inline(always)]
+fn load(context: &XdpContext, offset: usize, datagram: &mut Datagram, len: usize) -> Result<(), Reason> {
+    let to = core::ptr::from_mut(datagram).cast::<c_void>();
+    // SAFETY: `len` is at most DATAGRAM_MAX, the size of what `to` points to; any octets are a Datagram.
+    let failed = unsafe { bpf_xdp_load_bytes(context.ctx, offset as u32, to, len as u32) };
+    // Fails where the frame has more buffers than one and the program was not told.
+    if failed == 0 { Ok(()) } else { Err(Reason::FrameLength) }
+}
+
+/// More than this can't be grown on every driver: veth keeps 40 of XDP's 256 octets of headroom.
+const GROWTH_MAX: i32 = 216;
+
+/// Makes the frame `growth` octets longer (or shorter) at its head. Growing at the tail is refused by veth since
+/// Linux 6.12; at the head it works everywhere, and the headers are written anew anyway.
+#[inline(always)]
+fn fit(context: &XdpContext, growth: i32) -> Result<(), Reason> {
+    if growth == 0 {
+        return Ok(());
+    }
+    if growth > GROWTH_MAX {
+        return Err(Reason::Growth);
+    }
+    // SAFETY: the helper checks the bounds itself; no reference into the packet lives on.
+    let failed = unsafe { bpf_xdp_adjust_head(context.ctx, -growth) };
+    if failed == 0 { Ok(()) } else { Err(Reason::Frame) }
+}
+
+/// Promises the lease's new end: the one word of a slot that is the kernel's.
+///
+/// The target has no compare-and-swap, so two requests of one client on two CPUs at once can leave the earlier
+/// end of the two, by less than the time between them: the slack that user space waits before it takes a lease
+/// for ended covers it.
+#[inline(always)]
+fn extend(slot: &Slot, end: BootSecs) {
+    // SAFETY: the pointer is an atomic's own; one aligned store of eight octets is one access on every target.
+    unsafe { slot.end.as_ptr().write_volatile(u64::from(end.0)) }
+}
+
+/// Writes Ethernet header and reply over the fitted frame.
+#[inline(always)]
+fn put_in_place(context: &XdpContext, work: &Work, header_len: usize, reply_len: usize) -> Result<(), ()> {
+    let reply_len = bounded(reply_len).ok_or(())?;
+    store(context, 0, work.ethernet.as_ptr().cast(), header_len)?;
+    store(context, header_len, core::ptr::from_ref(&work.reply).cast(), reply_len)
+}
+
+/// Writes `len` octets to `offset` of the frame.
+#[inline(always)]
+fn store(context: &XdpContext, offset: usize, from: *const c_void, len: usize) -> Result<(), ()> {
+    // SAFETY: the callers' `len` is at most what `from` points to; the helper checks the frame's bounds.
+    let failed = unsafe { bpf_xdp_store_bytes(context.ctx, offset as u32, from.cast_mut(), len as u32) };
+    if failed == 0 { Ok(()) } else { Err(()) }
+}
+
+/// The maps behind [`Tables`].
+struct Maps;
+
+/// A map value as a reference for the program's run.
+#[inline(always)]
+fn borrow<'a, T>(value: Option<*const T>) -> Option<&'a T> {
+    // SAFETY: a map's value outlives the run of the program that looked it up, and has room and alignment for
+    // a `T`. What another CPU may change meanwhile is atomic in its type, or is never changed while it is
+    // published.
+    value.map(|value| unsafe { &*value })
+}
+
+impl Tables for Maps {
+    #[inline(always)]
+    fn link(&self, key: &LinkKey) -> Option<&Link> {
+        borrow(LINKS.get_ptr(key))
+    }
+
+    #[inline(always)]
+    fn relay(&self, giaddr: Ip) -> Option<u32> {
+        RELAYS.get(Key::new(32, giaddr.0)).copied()
+    }
+
+    #[inline(always)]
+    fn network(&self, id: u32) -> Option<&Network> {
+        NETWORKS.get(id)
+    }
+
+    #[inline(always)]
+    fn classes(&self, network: u32) -> Option<&Classes> {
+        CLASSES.get(network)
+    }
+
+    #[inline(always)]
+    fn lease(&self, key: &LeaseKey) -> Option<LeaseRef> {
+        borrow(LEASES.get_ptr(key)).copied()
+    }
+
+    #[inline(always)]
+    fn slot(&self, index: u32) -> Option<&Slot> {
+        SLOTS.get(index)
+    }
+
+    #[inline(always)]
+    fn side(&self, key: &SideKey) -> Option<&SideValue> {
+        borrow(SIDE.get_ptr(key))
+    }
+
+    #[inline(always)]
+    fn template(&self, id: u32) -> Option<&Template> {
+        TEMPLATES.get(id)
+    }
+
+    #[inline(always)]
+    fn shape(&self, key: &ShapeKey) -> Option<u32> {
+        borrow(SHAPES.get_ptr(key)).copied()
+    }
+
+    #[inline(always)]
+    fn boot_ns(&self) -> u64 {
+        // SAFETY: a helper without arguments.
+        unsafe { bpf_ktime_get_boot_ns() }
+    }
+
+    #[inline(always)]
+    fn load(&self, word: &AtomicU64) -> u64 {
+        // SAFETY: the pointer is an atomic's own; one aligned load of eight octets is one access on every target.
+        unsafe { word.as_ptr().read_volatile() }
+    }
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The kernel lends its GPL-only helpers to this licence; the object is under either of the two.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
