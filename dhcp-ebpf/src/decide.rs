@@ -7,8 +7,8 @@ use crate::{
     abi::{
         BootSecs, Bounds, Classes, Control, IDENTITY_CHADDR, IDENTITY_MAX, IDENTITY_OPTION, Ip, LINK_TRUSTED,
         LINK_UNFINISHED_CHECKSUMS, LeaseKey, LeaseRef, Link, LinkKey, Mac, NETWORK_INIT_REBOOT,
-        NETWORK_REBINDING, NETWORK_RENEWING, NETWORK_SELECTING, NO_TEMPLATE, Network, SELECTORS_MAX,
-        ShapeKey, SideKey, SideValue, Slot, Template,
+        NETWORK_REBINDING, NETWORK_RENEWING, NETWORK_SELECTING, NO_TEMPLATE, Network, ShapeKey, SideKey,
+        SideValue, Slot, Template,
     },
     checksum,
     reason::Reason,

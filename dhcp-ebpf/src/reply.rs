@@ -132,17 +132,21 @@ fn option_offset(body_offset: u16) -> Option<usize> {
     usize::from(body_offset).checked_sub(size_of::<dhcp::Header>())
 }
 
-/// Copies the template's body, and the zeroes behind it that pad a short message.
+/// Octets that [`copy_body`] copies at once.
+const BLOCK: usize = 64;
+
+/// Copies the template's body, and the zeroes behind it that pad a short message, in whole blocks.
 #[inline(always)]
 fn copy_body(reply: &mut Datagram, template: &Template) {
-    let from: &[[u8; 4]; BODY_MAX / 4] = zerocopy::transmute_ref!(&template.body);
-    let to: &mut [[u8; 4]; DATAGRAM_MAX / 4] = zerocopy::transmute_mut!(reply);
+    let to: &mut [u8; DATAGRAM_MAX] = zerocopy::transmute_mut!(reply);
     let octets = usize::from(fresh(&template.body_len)).max(MESSAGE_MIN);
-    for index in 0..BODY_MAX / 4 {
-        if index * 4 >= octets {
+    for block in 0..BODY_MAX / BLOCK {
+        if block * BLOCK >= octets {
             break;
         }
-        if let (Some(to), Some(from)) = (to.get_mut(DHCP_AT / 4 + index), from.get(index)) {
+        let from = template.body.get(block * BLOCK..).and_then(|rest| rest.first_chunk::<BLOCK>());
+        let to = to.get_mut(DHCP_AT + block * BLOCK..).and_then(|rest| rest.first_chunk_mut::<BLOCK>());
+        if let (Some(to), Some(from)) = (to, from) {
             *to = *from;
         }
     }
