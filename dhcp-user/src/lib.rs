@@ -1,2 +1,6 @@
 //! The daemon's rooms.
 
+pub mod clock;
+pub mod identity;
+pub mod store;
+pub mod sys;
