@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 /// spells the same hardware address (RFC 2131 §4.2 keys a client by the one or by the other).
 ///
 /// Cheap to clone: the octets are shared.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientId(
     /// The kind, then the identity's octets: one slice, so that every comparison takes both.
     Arc<[u8]>,

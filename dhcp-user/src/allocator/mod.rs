@@ -210,12 +210,17 @@ impl Allocator {
 
     /// Changes a client's claims; a client without any is forgotten.
     fn claim(&mut self, client: &ClientId, change: impl FnOnce(&mut Claims)) {
-        let mut claims = self.claims(client);
-        change(&mut claims);
-        if claims == Claims::default() {
-            self.clients.remove(client);
+        if let Some(claims) = self.clients.get_mut(client) {
+            change(claims);
+            if *claims == Claims::default() {
+                self.clients.remove(client);
+            }
         } else {
-            self.clients.insert(client.clone(), claims);
+            let mut claims = Claims::default();
+            change(&mut claims);
+            if claims != Claims::default() {
+                self.clients.insert(client.clone(), claims);
+            }
         }
     }
 

@@ -332,5 +332,5 @@ fn a_million_addresses_fill_and_drain() {
     }
     assert_eq!(addresses.counts(), Counts { free: SIZE, ..Counts::default() });
     assert_eq!(addresses.offer_to(SIZE), Ok(due[0]), "the one that fell free first");
-    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+    assert!(began.elapsed().as_secs() < 120, "{:?}", began.elapsed());
 }

@@ -126,6 +126,8 @@ fn verify(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")?;
+    // Sorting the rows at a start must not want a directory for temporary files.
+    connection.pragma_update(None, "temp_store", "memory")?;
     // Ours run between commits, not within one.
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_KEPT as i64, |_| Ok(()))

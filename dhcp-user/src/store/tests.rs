@@ -1,7 +1,7 @@
 //! The store against real files.
 
 use super::{
-    LeaseRow, LeaseState, Op, Storage, StoreCounters, StoreError,
+    LeaseRow, LeaseState, Op, Storage, StoreCounters, StoreError, file,
     sqlite::SqliteStore,
     writer::{Batch, Report, Writer, WriterError},
 };
@@ -150,6 +150,18 @@ fn a_committed_batch_survives_the_end_of_its_process() {
     fs::copy(path.with_extension("db-wal"), image.with_extension("db-wal")).unwrap();
     store.commit(&puts(100..200), NOW).unwrap();
     assert_eq!(all(&mut open(&image)).len(), 100);
+}
+
+/// A commit is on the disk when it returns: what SQLite promises with these two settings, and no others.
+#[test]
+fn the_log_is_synced_with_every_commit() {
+    let (_directory, path) = directory();
+    drop(open(&path));
+    let connection = file::connect(&path).unwrap();
+    let setting =
+        |name| connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+    assert_eq!(setting("journal_mode").unwrap(), "wal".to_owned().into());
+    assert_eq!(setting("synchronous").unwrap(), 2.into());
 }
 
 #[test]

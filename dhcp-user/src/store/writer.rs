@@ -4,7 +4,7 @@
 //!
 //! Group commit is the sender's: one batch in flight, the next one grows meanwhile. A log that grows is moved
 //! into the store's file while nobody waits; a run without a pause is interrupted for it only once the log is
-//! large, for the price of one sweep over the file.
+//! large, for the tenth of a second that a sweep over the file takes.
 
 use super::{Op, Storage, StoreError, file::LOG_KEPT};
 use crate::clock::StoreSecs;
