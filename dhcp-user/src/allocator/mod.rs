@@ -4,7 +4,7 @@
 //! [`Allocator::begin_close`] and [`Allocator::finish_close`] frame.
 //!
 //! Free ─▶ Offered ─▶ Bound ─▶ Closing ─▶ Free, and Quarantined where somebody else was found at an address.
-//! A client has one lease in a network. Who gets what is in [`offer`], the life of a lease in [`lease`].
+//! A client has one lease in a network. Who gets what is in `offer.rs`, the life of a lease in `lease.rs`.
 
 mod arena;
 mod lease;

@@ -1,5 +1,5 @@
 //! The store in SQLite: WAL, `synchronous=FULL`, so that a commit is one sync of the log. Owns the statements
-//! and the shape of a row (`schema.sql`); what may be opened at all is [`file`](super::file)'s.
+//! and the shape of a row (`schema.sql`); what may be opened at all is `file.rs`'s.
 //!
 //! Addresses and states are numbers in the table, which has a million rows, and text in the view `leases`,
 //! which an operator's `sqlite3` can read while the daemon runs.
