@@ -1,7 +1,7 @@
 //! Facts about links that the tests make, in namespaces of their own.
 
 use super::*;
-use crate::sys::testnet::{Namespace, XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, attach_xdp_pass, index, ip};
+use crate::sys::testnet::{Namespace, XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, XdpPass, index, ip};
 
 /// Asks from the calling thread's namespace.
 fn find(name: &str) -> Result<Interface, InterfaceError> {
@@ -68,7 +68,7 @@ fn an_attached_program_is_seen() {
     Namespace::new().run(|| {
         ip("link add v0 type veth peer name v1");
         for (flags, mode) in [(XDP_FLAGS_DRV_MODE, XdpMode::Native), (XDP_FLAGS_SKB_MODE, XdpMode::Generic)] {
-            let link = attach_xdp_pass("v0", flags);
+            let link = XdpPass::attach("v0", flags);
             let attached = find("v0").unwrap().xdp.unwrap();
             assert_eq!(attached.mode, mode);
             assert_ne!(attached.program, 0);
@@ -83,10 +83,10 @@ fn a_peer_beside_us_is_asked() {
     Namespace::new().run(|| {
         ip("link add v0 type veth peer name v1");
         assert_eq!(find("v0").unwrap().peer, Some(VethPeer::NoXdp));
-        let generic = attach_xdp_pass("v1", XDP_FLAGS_SKB_MODE);
+        let generic = XdpPass::attach("v1", XDP_FLAGS_SKB_MODE);
         assert_eq!(find("v0").unwrap().peer, Some(VethPeer::NoXdp));
         drop(generic);
-        let _native = attach_xdp_pass("v1", XDP_FLAGS_DRV_MODE);
+        let _native = XdpPass::attach("v1", XDP_FLAGS_DRV_MODE);
         assert_eq!(find("v0").unwrap().peer, Some(VethPeer::Xdp));
         assert_eq!(find("v1").unwrap().peer, Some(VethPeer::NoXdp));
     });
@@ -100,9 +100,9 @@ fn a_peer_elsewhere_is_asked_there() {
     here.run(|| ip(&format!("link add v0 index 77 type veth peer name v1 index 77 netns {path}")));
     let peer = || here.run(|| find("v0").unwrap().peer);
     assert_eq!(peer(), Some(VethPeer::NoXdp));
-    let _own = here.run(|| attach_xdp_pass("v0", XDP_FLAGS_DRV_MODE));
+    let _own = here.run(|| XdpPass::attach("v0", XDP_FLAGS_DRV_MODE));
     assert_eq!(peer(), Some(VethPeer::NoXdp));
-    let native = there.run(|| attach_xdp_pass("v1", XDP_FLAGS_DRV_MODE));
+    let native = there.run(|| XdpPass::attach("v1", XDP_FLAGS_DRV_MODE));
     assert_eq!(peer(), Some(VethPeer::Xdp));
     drop(native);
     assert_eq!(peer(), Some(VethPeer::NoXdp));

@@ -1,7 +1,7 @@
 //! Frames from one end of a veth to the other, in namespaces of their own.
 
 use super::*;
-use crate::sys::testnet::{Namespace, index, ip};
+use crate::sys::testnet::{Namespace, await_running, index, ip};
 use std::{
     net::UdpSocket,
     thread,
@@ -36,6 +36,7 @@ impl Wire {
             ip("link set v1 up");
             PacketSocket::open(index("v1")).unwrap()
         });
+        here.run(|| await_running("v0"));
         Self { here, there, ours, theirs }
     }
 
@@ -45,15 +46,11 @@ impl Wire {
         let mut seen = Vec::new();
         let mut quiet_since = Instant::now();
         while quiet_since.elapsed() < Duration::from_millis(200) {
-            match self.ours.receive(&mut batch) {
-                Ok(_) => {
-                    seen.extend(batch.frames().map(&view));
-                    quiet_since = Instant::now();
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    thread::sleep(Duration::from_millis(5))
-                }
+            if self.ours.receive(&mut batch).is_ok() {
+                seen.extend(batch.frames().map(&view));
+                quiet_since = Instant::now();
             }
+            thread::sleep(Duration::from_millis(1));
         }
         seen
     }
@@ -237,6 +234,7 @@ fn an_interface_that_goes_down_is_told_once() {
     assert_eq!(wire.ours.receive(&mut batch).unwrap_err().raw_os_error(), Some(libc::ENETDOWN));
     assert_eq!(wire.ours.receive(&mut batch).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     wire.here.run(|| ip("link set v0 up"));
+    wire.there.run(|| await_running("v1"));
     wire.theirs.send(&request(OURS, b"again")).unwrap();
     assert_eq!(wire.arrivals(|frame| frame.bytes.to_vec()), [request(OURS, b"again")]);
 }
