@@ -1,5 +1,5 @@
 //! A packet socket on one interface: whole frames in batches, in and out, with what the kernel knows about each.
-//! Owns which frames come up (IPv4 UDP to port 67, see [`filter`]); must not look into one otherwise.
+//! Owns which frames come up (IPv4 UDP to port 67, see `filter`); must not look into one otherwise.
 
 #![expect(unsafe_code, reason = "recvmmsg(2), sendmmsg(2) and control messages take pointers")]
 
