@@ -1,7 +1,12 @@
 //! The daemon's rooms.
 
 pub mod allocator;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod control;
 pub mod identity;
+pub mod interface;
+pub mod sockets;
 pub mod store;
 pub mod sys;

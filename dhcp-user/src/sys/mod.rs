@@ -1,4 +1,9 @@
 //! System calls that no safe crate offers: the only room of user space with `unsafe` in it. Each file wraps one
-//! of them behind a safe function; it must not decide anything.
+//! corner of the kernel's interface in safe functions; it must not decide anything.
 
+pub mod packet;
+pub mod sockopt;
 pub mod timex;
+
+#[cfg(test)]
+pub(crate) mod testnet;
