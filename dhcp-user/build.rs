@@ -8,7 +8,6 @@ mod bpf_toolchain;
 
 use std::{
     env,
-    path::Path,
     process::{Command, ExitCode},
 };
 
@@ -71,8 +70,7 @@ fn tools() -> Result<BpfToolchain> {
 
 /// Builds the program with the environment as it is.
 fn build(toolchain: &str) -> Result<()> {
-    let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).with_file_name("dhcp-ebpf");
-    let root_dir = root.to_str().context("the path of the workspace is not UTF-8")?;
-    let package = Package { name: "dhcp-ebpf", root_dir, ..Package::default() };
+    // Relative to this package, so that it is this checkout's also where several share a target directory.
+    let package = Package { name: "dhcp-ebpf", root_dir: "../dhcp-ebpf", ..Package::default() };
     aya_build::build_ebpf([package], Toolchain::Custom(toolchain))
 }
