@@ -53,11 +53,6 @@ const TEST: &[Need] = &[
         packages: &["iproute2"],
     },
     Need {
-        what: "ethtool, for the offloads of the tests' links",
-        found: || shell::find("ethtool").is_some(),
-        packages: &["ethtool"],
-    },
-    Need {
         what: "dhclient, a client that the tests lease to",
         found: || shell::find("dhclient").is_some(),
         packages: &["isc-dhcp-client"],

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.filters.is_empty() {
         let Count { passed, ignored } = tests(&args.filters)?;
         ensure!(passed > 0, "no test has a name with {}", args.filters.join(" or "));
-        println!("passed: {passed} tests that match; {ignored} ignored; nothing else was checked");
+        println!("tests that match: {passed} passed, {ignored} ignored; nothing else was checked");
         return Ok(());
     }
     shell::show("checking the format", shell::command("cargo").args(["fmt", "--all", "--check"]))?;
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     shell::show("clippy on the host side", &mut clippy)?;
     shell::show("clippy on the BPF side", &mut bpf_clippy()?)?;
     let Count { passed, ignored } = tests(&args.filters)?;
-    println!("passed: format, clippy on host and BPF, {passed} tests; {ignored} ignored");
+    println!("all passed: format; clippy on host and BPF; tests: {passed} passed, {ignored} ignored");
     Ok(())
 }
 
