@@ -18,20 +18,27 @@ use crate::lab::{Namespace, Process, SCRATCH};
 /// How long a client may take for anything: its first DISCOVER may wait for seconds by itself.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// What each client calls after an event, with the event's name and values in its own variables: one line a
-/// call, `<event> <address>`, behind the whole environment; and the address goes to the interface, as each
-/// distribution's hook would do it. dhcpcd does that by itself.
-const HOOK: &str = r#"#!/bin/sh
+/// What each client calls after an event, with the event's name and its values in its own variables. It writes
+/// one line, `<event> <address>`, and the whole environment beside it, to a file named like the hook.
+const REPORT: &str = r#"#!/bin/sh
 event=${reason:-$1}
 address=${new_ip_address:-$ip}
-{ echo "--- $event"; env; } >> "$LAB_LOG.env"
+{ echo "--- $event"; env; } >> "$0.env"
+"#;
+
+/// What dhclient and udhcpc leave to their hook: the address on the interface. (dhcpcd does that by itself.)
+const CONFIGURE: &str = r#"
 case "$event" in
     BOUND|RENEW|REBIND|REBOOT|bound|renew)
-        [ -n "$LAB_KEEPS_ADDRESS" ] || ip address replace "$address/${new_subnet_mask:-$subnet}" dev "$interface" ;;
+        ip address replace "$address/${new_subnet_mask:-$subnet}" dev "$interface" ;;
     RELEASE|EXPIRE|FAIL|deconfig)
-        [ -n "$LAB_KEEPS_ADDRESS" ] || ip address flush dev "$interface" ;;
+        ip address flush dev "$interface" ;;
 esac
-echo "$event $address" >> "$LAB_LOG"
+"#;
+
+/// Comes last, so that whoever reads the line finds the address configured.
+const LOG: &str = r#"
+echo "$event $address" >> "$0.log"
 "#;
 
 /// Which client.
@@ -70,11 +77,13 @@ impl<'a> RealClient<'a> {
     /// If it is not installed: a test that can't run fails.
     #[must_use]
     pub fn start(program: Program, namespace: &'a Namespace, interface: &'a str) -> Self {
-        let hook = hook_path();
-        namespace.run(|| install(&hook, HOOK)).expect("a hook");
-        let mut command = program.command(namespace, interface);
-        command.env("LAB_LOG", log_path(interface));
-        let mut process = Process::spawn(command);
+        let hook = hook_path(interface);
+        let script = match program {
+            Program::Dhclient | Program::Udhcpc => [REPORT, CONFIGURE, LOG].concat(),
+            Program::Dhcpcd => [REPORT, LOG].concat(),
+        };
+        namespace.run(|| install(&hook, &script)).expect("a hook");
+        let mut process = Process::spawn(program.command(namespace, interface));
         process.collect_stdout();
         Self { program, namespace, interface, process }
     }
@@ -82,7 +91,7 @@ impl<'a> RealClient<'a> {
     /// What it has reported so far.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
-        let log = self.namespace.read(&log_path(self.interface)).unwrap_or_default();
+        let log = self.namespace.read(&format!("{}.log", hook_path(self.interface))).unwrap_or_default();
         log.lines().filter_map(event).collect()
     }
 
@@ -115,7 +124,7 @@ impl<'a> RealClient<'a> {
             self.process.signal(Signal::SIGUSR1);
             self.wait("a renewal", |_| (self.renewals() >= next).then_some(()));
         }
-        self.wait("renewals", |_| (self.renewals() >= count).then_some(self.renewals()))
+        self.wait("its renewals", |_| (self.renewals() >= count).then_some(self.renewals()))
     }
 
     /// Makes it give its lease back, and ends it.
@@ -124,15 +133,12 @@ impl<'a> RealClient<'a> {
     /// If it does not end.
     pub fn release(mut self) {
         match self.program {
-            Program::Udhcpc => {
-                self.process.signal(Signal::SIGUSR2);
-                self.process.signal(Signal::SIGTERM);
+            Program::Udhcpc => self.process.signal(Signal::SIGTERM),
+            Program::Dhclient => {
+                let mut release = Program::dhclient(self.namespace, self.interface);
+                run(release.args(["-r", self.interface]));
             }
-            Program::Dhclient | Program::Dhcpcd => {
-                let output = self.program.release_command(self.namespace, self.interface).output();
-                let output = output.expect("the client's own release");
-                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            }
+            Program::Dhcpcd => run(self.namespace.command("dhcpcd").args(["-4", "-k", self.interface])),
         }
         assert!(self.process.wait(PATIENCE).is_some(), "{:?} goes on after its release", self.program);
     }
@@ -143,7 +149,7 @@ impl<'a> RealClient<'a> {
             if let Some(found) = found(&self.events()) {
                 return found;
             }
-            assert!(Instant::now() < deadline, "{:?} reports no {what}: {:?}", self.program, self.events());
+            assert!(Instant::now() < deadline, "{:?} reports not {what}: {:?}", self.program, self.events());
             thread::sleep(Duration::from_millis(100));
         }
     }
@@ -152,7 +158,7 @@ impl<'a> RealClient<'a> {
 impl Program {
     /// The client in the foreground.
     fn command(self, namespace: &Namespace, interface: &str) -> Command {
-        let hook = hook_path();
+        let hook = hook_path(interface);
         match self {
             Self::Dhclient => {
                 let mut command = Self::dhclient(namespace, interface);
@@ -161,42 +167,24 @@ impl Program {
             }
             Self::Udhcpc => {
                 let mut command = namespace.command("udhcpc");
-                command.args(["-f", "-i", interface, "-s", &hook]);
+                // -R: the end of the program releases its lease.
+                command.args(["-f", "-R", "-i", interface, "-s", &hook]);
                 command
             }
             Self::Dhcpcd => {
                 let mut command = namespace.command("dhcpcd");
                 // Without -A it probes for conflicts for seconds, longer than these tests' leases are.
-                command.args(["-B", "-4", "-A", "-c", &hook, interface]).env("LAB_KEEPS_ADDRESS", "1");
+                command.args(["-B", "-4", "-A", "-c", &hook, interface]);
                 command
             }
         }
     }
 
-    fn release_command(self, namespace: &Namespace, interface: &str) -> Command {
-        let mut command = match self {
-            Self::Dhclient => {
-                let mut command = Self::dhclient(namespace, interface);
-                command.args(["-r", interface]);
-                command
-            }
-            Self::Udhcpc | Self::Dhcpcd => {
-                let mut command = namespace.command("dhcpcd");
-                command.args(["-4", "-k", interface]);
-                command
-            }
-        };
-        command.env("LAB_LOG", log_path(interface));
-        command
-    }
-
     fn dhclient(namespace: &Namespace, interface: &str) -> Command {
         let mut command = namespace.command("dhclient");
-        command.args(["-4", "-v", "-sf", &hook_path()]);
+        command.args(["-4", "-v", "-sf", &hook_path(interface)]);
         command.args(["-pf", &format!("{SCRATCH}/{interface}.pid")]);
         command.args(["-lf", &format!("{SCRATCH}/{interface}.leases")]);
-        // dhclient hands its own environment on only where it is told to.
-        command.args(["-e", &format!("LAB_LOG={}", log_path(interface))]);
         command
     }
 }
@@ -212,12 +200,13 @@ fn event(line: &str) -> Option<Event> {
     }
 }
 
-fn hook_path() -> String {
-    format!("{SCRATCH}/hook")
+fn hook_path(interface: &str) -> String {
+    format!("{SCRATCH}/{interface}.hook")
 }
 
-fn log_path(interface: &str) -> String {
-    format!("{SCRATCH}/{interface}.log")
+fn run(command: &mut Command) {
+    let output = command.output().expect("the client's own program");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn install(path: &str, script: &str) -> io::Result<()> {

@@ -44,10 +44,7 @@ impl Reply {
     /// Whether these bytes look like a datagram from a DHCP server at all, well-formed or not.
     #[must_use]
     pub fn is_meant_by(frame: &[u8]) -> bool {
-        let ip = match ethernet(frame) {
-            Ok((_, 0x0800, ip)) => ip,
-            _ => return false,
-        };
+        let Ok((_, 0x0800, ip)) = ethernet(frame) else { return false };
         let header = usize::from(ip.first().copied().unwrap_or(0) & 15) * 4;
         ip.get(9) == Some(&17) && ip.get(header..header + 2) == Some(&[0, 67])
     }
