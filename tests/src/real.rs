@@ -63,35 +63,36 @@ pub enum Event {
 
 /// A running client on one interface.
 #[derive(Debug)]
-pub struct RealClient<'a> {
+pub struct RealClient {
     program: Program,
-    namespace: &'a Namespace,
-    interface: &'a str,
+    namespace: Namespace,
+    interface: String,
     process: Process,
 }
 
-impl<'a> RealClient<'a> {
+impl RealClient {
     /// Starts the client.
     ///
     /// # Panics
     /// If it is not installed: a test that can't run fails.
     #[must_use]
-    pub fn start(program: Program, namespace: &'a Namespace, interface: &'a str) -> Self {
+    pub fn start(program: Program, namespace: &Namespace, interface: &str) -> Self {
         let hook = hook_path(interface);
         let script = match program {
             Program::Dhclient | Program::Udhcpc => [REPORT, CONFIGURE, LOG].concat(),
             Program::Dhcpcd => [REPORT, LOG].concat(),
         };
         namespace.run(|| install(&hook, &script)).expect("a hook");
+        namespace.write(&format!("{hook}.log"), "");
         let mut process = Process::spawn(program.command(namespace, interface));
         process.collect_stdout();
-        Self { program, namespace, interface, process }
+        Self { program, namespace: namespace.clone(), interface: interface.to_owned(), process }
     }
 
     /// What it has reported so far.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
-        let log = self.namespace.read(&format!("{}.log", hook_path(self.interface))).unwrap_or_default();
+        let log = self.namespace.read(&format!("{}.log", hook_path(&self.interface))).unwrap_or_default();
         log.lines().filter_map(event).collect()
     }
 
@@ -135,10 +136,10 @@ impl<'a> RealClient<'a> {
         match self.program {
             Program::Udhcpc => self.process.signal(Signal::SIGTERM),
             Program::Dhclient => {
-                let mut release = Program::dhclient(self.namespace, self.interface);
-                run(release.args(["-r", self.interface]));
+                let mut release = Program::dhclient(&self.namespace, &self.interface);
+                run(release.args(["-r", &self.interface]));
             }
-            Program::Dhcpcd => run(self.namespace.command("dhcpcd").args(["-4", "-k", self.interface])),
+            Program::Dhcpcd => run(self.namespace.command("dhcpcd").args(["-4", "-k", &self.interface])),
         }
         assert!(self.process.wait(PATIENCE).is_some(), "{:?} goes on after its release", self.program);
     }

@@ -8,6 +8,7 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
     process::Command,
+    sync::Arc,
     thread,
 };
 
@@ -25,11 +26,11 @@ pub const SCRATCH: &str = "/run/lab";
 const PRIVATE: [&str; 3] = ["/run", "/var/lib/dhcp", "/var/lib/dhcpcd"];
 
 /// A network namespace with its own `/run`, `/sys` and bpffs. The kernel frees it with the last of this value
-/// and of the processes inside.
-#[derive(Debug)]
+/// and of the processes inside; a clone is the same namespace.
+#[derive(Clone, Debug)]
 pub struct Namespace {
-    net: OwnedFd,
-    mounts: OwnedFd,
+    net: Arc<OwnedFd>,
+    mounts: Arc<OwnedFd>,
 }
 
 impl Namespace {
@@ -69,8 +70,8 @@ impl Namespace {
         // IPv6's own chatter is nothing that these tests look at.
         let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
         Ok(Self {
-            net: File::open("/proc/thread-self/ns/net")?.into(),
-            mounts: File::open("/proc/thread-self/ns/mnt")?.into(),
+            net: Arc::new(File::open("/proc/thread-self/ns/net")?.into()),
+            mounts: Arc::new(File::open("/proc/thread-self/ns/mnt")?.into()),
         })
     }
 
@@ -79,8 +80,7 @@ impl Namespace {
     #[must_use]
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        let (net, mounts) = (self.net.try_clone(), self.mounts.try_clone());
-        sys::enter_before_exec(&mut command, net.expect("a descriptor"), mounts.expect("a descriptor"));
+        sys::enter_before_exec(&mut command, Arc::clone(&self.net), Arc::clone(&self.mounts));
         command
     }
 

@@ -9,12 +9,13 @@ use std::{
         unix::process::CommandExt,
     },
     process::Command,
+    sync::Arc,
 };
 
 use nix::sched::{CloneFlags, setns};
 
 /// Makes the child enter both namespaces before it executes, and die with the thread that spawns it.
-pub(super) fn enter_before_exec(command: &mut Command, net: OwnedFd, mounts: OwnedFd) {
+pub(super) fn enter_before_exec(command: &mut Command, net: Arc<OwnedFd>, mounts: Arc<OwnedFd>) {
     let parent = nix::unistd::getpid();
     let enter = move || {
         nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
