@@ -162,3 +162,58 @@ impl Flight<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        encode::{Message, option},
+        lab::Lan,
+    };
+    use std::thread;
+
+    const SERVER: Ipv4Addr = Ipv4Addr::new(10, 8, 0, 1);
+
+    /// The answer of the simplest server there is: an address made of the hardware address.
+    fn answer(request: &Message, mac: [u8; 6]) -> Frame {
+        let kind = if request.kind() == kind::DISCOVER { kind::OFFER } else { kind::ACK };
+        let mut reply = Message::reply_to(request)
+            .with(option::MESSAGE_TYPE, &[kind])
+            .with(option::SERVER_IDENTIFIER, &SERVER.octets())
+            .with(option::LEASE_TIME, &60_u32.to_be_bytes());
+        reply.ciaddr = request.ciaddr;
+        reply.yiaddr = Ipv4Addr::new(10, 8, request.chaddr[4], request.chaddr[5]);
+        let to = std::array::from_fn(|at| request.chaddr[at]);
+        Frame::reply(mac, SERVER, to, reply.yiaddr, &reply)
+    }
+
+    #[test]
+    fn a_herd_acquires_and_renews_though_answers_are_lost() {
+        const CLIENTS: u32 = 500;
+        let lan = Lan::new("10.8.0.1/16");
+        let mac = lan.server.mac(Lan::SERVER);
+        let near = Port::open(&lan.server, Lan::SERVER);
+        let far = Port::open(&lan.clients, Lan::CLIENTS);
+        let mut herd = Herd::new(CLIENTS, 64);
+        let (acquired, renewed) = thread::scope(|scope| {
+            let herd = &mut herd;
+            let run = scope.spawn(move || (herd.acquire(&far), herd.renew(&far)));
+            let mut seen = 0;
+            while !run.is_finished() {
+                let Some(frame) = near.receive_frame(Instant::now() + Duration::from_millis(20)) else {
+                    continue;
+                };
+                let request = frame.get(42..).and_then(|message| Message::decode(message).ok());
+                seen += 1;
+                // The first and the six-hundredth answer get lost.
+                if let Some(request) = request.filter(|_| seen % 600 != 1) {
+                    near.send(&answer(&request, mac).encode());
+                }
+            }
+            run.join().expect("every client is answered")
+        });
+        assert_eq!(herd.addresses().len(), CLIENTS as usize);
+        assert!(acquired.sent >= u64::from(2 * CLIENTS) && acquired.again >= 1, "{acquired:?}");
+        assert!(renewed.sent >= u64::from(CLIENTS), "{renewed:?}");
+    }
+}

@@ -98,7 +98,8 @@ impl Port {
         })
     }
 
-    fn receive_frame(&self, deadline: Instant) -> Option<Vec<u8>> {
+    /// The next frame of any kind, or `None` at the deadline.
+    pub(crate) fn receive_frame(&self, deadline: Instant) -> Option<Vec<u8>> {
         // A timeout of zero would mean none.
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_micros(1));
         self.socket.set_read_timeout(Some(left)).expect("a timeout");

@@ -96,22 +96,31 @@ impl Site {
         client.ask(&self.port, frame).expect("an answer")
     }
 
+    /// Renews a lease by unicast, whichever path answers.
+    ///
+    /// # Panics
+    /// If it is not acknowledged.
+    pub fn renew(&self, client: &mut Client) -> Reply {
+        let frame = client.renewing();
+        let ack = self.answer(client, &frame);
+        client.accept(&ack);
+        ack
+    }
+
     /// Sends a renewal by unicast that the fast path must answer with an ACK, and the slow path must not see.
     ///
     /// # Panics
     /// If another path answers, or otherwise.
     pub fn renew_in_kernel(&self, client: &mut Client) -> Reply {
         let before = self.daemon.stats();
-        let frame = client.renewing();
-        let reply = self.answer(client, &frame);
-        client.accept(&reply);
+        let ack = self.renew(client);
         let after = self.daemon.stats();
         assert!(
             after.fast("ack-renewing") > before.fast("ack-renewing"),
             "not answered in the kernel: {after:?}"
         );
         assert_eq!(after.slow("request"), before.slow("request"), "the daemon saw the renewal");
-        reply
+        ack
     }
 
     /// Sends a DHCPDISCOVER that must not be offered anything: there is no address left.

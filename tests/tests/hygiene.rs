@@ -334,9 +334,7 @@ fn the_parameter_request_list_is_ignored() {
     // Twice, so that each list is answered by the slow path and by the fast path.
     for list in lists.iter().chain(&lists) {
         client = client.without(option::PARAMETER_REQUEST_LIST).with(option::PARAMETER_REQUEST_LIST, list);
-        let frame = client.renewing();
-        let ack = site.answer(&client, &frame);
-        client.accept(&ack);
+        let ack = site.renew(&mut client);
         for code in [option::ROUTER, option::DOMAIN_NAME_SERVER, option::DOMAIN_NAME] {
             assert_eq!(ack.message.option(code).is_some(), list.contains(&code), "option {code} of {list:?}");
         }
