@@ -74,7 +74,7 @@ impl Port {
     pub fn receive(&self, deadline: Instant) -> Option<Reply> {
         loop {
             let frame = self.receive_frame(deadline)?;
-            if Reply::is_meant_by(&frame) {
+            if Reply::is_from_server(&frame) {
                 return Some(Reply::parse(&frame).unwrap_or_else(|fault| panic!("{fault} in {frame:02x?}")));
             }
         }

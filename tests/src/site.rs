@@ -3,6 +3,8 @@
 
 use std::{
     net::Ipv4Addr,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,8 +19,8 @@ use crate::{
 /// How long after a later message was answered an answer to an earlier one would still be noticed: an offer may
 /// wait for a conflict probe.
 const ECHO: Duration = Duration::from_millis(1500);
-/// Beyond the numbers of a test's own clients.
-const PROBE: u32 = 900_000;
+/// The number of the next client that only asks whether the server answers: beyond those of any test's own.
+static NEXT_PROBE: AtomicU32 = AtomicU32::new(900_000);
 
 /// A server at [`Site::SERVER`] and a port among its clients.
 #[derive(Debug)]
@@ -64,7 +66,7 @@ impl Site {
     /// If it answers the frame, or does not answer the INFORM.
     pub fn assert_silent(&self, frame: &[u8], xid: u32) {
         self.port.send(frame);
-        let mut probe = Client::new(PROBE);
+        let mut probe = Client::new(NEXT_PROBE.fetch_add(1, Relaxed));
         let inform = probe.inform(Ipv4Addr::new(10, 9, 255, 250));
         let mut tries = 0;
         let mut deadline = Instant::now();
@@ -94,6 +96,34 @@ impl Site {
     /// If it is not.
     pub fn answer(&self, client: &Client, frame: &Frame) -> Reply {
         client.ask(&self.port, frame).expect("an answer")
+    }
+
+    /// Sends a frame once; an answer may come or not.
+    pub fn try_once(&self, client: &Client, frame: &Frame) -> Option<Reply> {
+        self.port.send(&frame.encode());
+        self.port.receive_for(client.xid, Instant::now() + ECHO)
+    }
+
+    /// Gives a client's lease back and waits until the server has taken it: a RELEASE has no answer.
+    ///
+    /// # Panics
+    /// If the server keeps it.
+    pub fn release(&self, client: &mut Client) {
+        let release = client.release();
+        self.port.send(&client.unicast(&release).encode());
+        self.wait_until_free(client.held().address);
+    }
+
+    /// Waits until the server no longer shows the address as bound.
+    ///
+    /// # Panics
+    /// If it goes on.
+    pub fn wait_until_free(&self, address: Ipv4Addr) {
+        let deadline = Instant::now() + PATIENCE * 6;
+        while self.daemon.is_bound(address) {
+            assert!(Instant::now() < deadline, "{address} is still bound: {:?}", self.daemon.leases());
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Renews a lease by unicast, whichever path answers.

@@ -30,8 +30,7 @@ fn a_lease_never_ends() {
     let given_up = Instant::now() + Duration::from_secs(10 * SHORT);
     loop {
         let discover = second.discover();
-        site.port.send(&second.broadcast(&discover).encode());
-        if site.port.receive_for(second.xid, Instant::now() + Duration::from_secs(2)).is_some() {
+        if site.try_once(&second, &second.broadcast(&discover)).is_some() {
             break;
         }
         assert!(Instant::now() < given_up, "the address is still held: {:?}", site.daemon.leases());
@@ -89,12 +88,10 @@ fn a_map_entry_outlives_its_lease() {
     let site = Site::new(ONE, LEASE);
     let mut first = site.leased(Client::new(1));
     site.renew_in_kernel(&mut first);
-    let release = first.release();
-    site.assert_silent(&first.unicast(&release).encode(), first.xid);
+    site.release(&mut first);
     let before = site.daemon.stats();
     let frame = first.renewing();
-    site.port.send(&frame.encode());
-    let reply = site.port.receive_for(first.xid, Instant::now() + Duration::from_secs(2));
+    let reply = site.try_once(&first, &frame);
     assert!(reply.is_none_or(|reply| reply.message.kind() == kind::NAK));
     assert_eq!(site.daemon.stats().fast_answers(), before.fast_answers());
 }
@@ -129,8 +126,7 @@ fn an_orderly_stop_leaves_the_fast_path_attached() {
     let mut client = site.leased(Client::new(1));
     site.daemon.terminate();
     let frame = client.renewing();
-    site.port.send(&frame.encode());
-    assert_eq!(site.port.receive_for(client.xid, Instant::now() + Duration::from_secs(2)), None);
+    assert_eq!(site.try_once(&client, &frame), None);
 }
 
 #[test]

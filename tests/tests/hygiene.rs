@@ -108,7 +108,7 @@ fn ip_options_shift_what_is_read() {
     let before = site.daemon.stats();
     // Four no-operations (RFC 791): a host may accept them, the fast path leaves them to user space.
     let frame = Frame { ip_options: vec![1; 4], ..client.renewing() };
-    site.port.send(&frame.encode());
+    site.try_once(&client, &frame);
     site.renew_in_kernel(&mut client);
     assert_eq!(site.daemon.stats().fast("ack-renewing"), before.fast("ack-renewing") + 1);
 }
@@ -192,7 +192,7 @@ fn a_renewal_from_another_ip_address_is_acknowledged() {
     let (site, mut client) = site_and_client();
     let before = site.daemon.stats();
     let frame = Frame { src: [10, 9, 1, 199].into(), ..client.renewing() };
-    site.port.send(&frame.encode());
+    site.try_once(&client, &frame);
     site.renew_in_kernel(&mut client);
     let after = site.daemon.stats();
     assert!(after.fast("ip-source") > before.fast("ip-source"));

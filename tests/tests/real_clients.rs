@@ -1,20 +1,14 @@
 //! Debian's clients against the server. Owns the claim that programs that nobody here wrote get a lease, renew it
 //! in the kernel, keep it over a crash of the daemon, and give it back.
 
-use std::{
-    net::Ipv4Addr,
-    thread,
-    time::{Duration, Instant},
-};
-
 use tests::{
     real::{Program, RealClient},
     site::Site,
 };
 
 const POOL: &str = "10.9.1.1-10.9.1.200";
-/// T1 is half of it.
-const SHORT: &str = "lease-time = \"10s\"";
+/// T1 is half of it, and a busy machine has the other half to answer in.
+const SHORT: &str = "lease-time = \"16s\"";
 /// For the client that takes no lease for shorter than two minutes.
 const LONG: &str = "lease-time = \"10m\"";
 const INTERFACE: &str = "eth9";
@@ -37,7 +31,7 @@ fn lease_renew_release(program: Program, lines: &str) {
     assert_eq!(renewed.slow("request"), bound.slow("request"), "the daemon saw a renewal");
 
     client.release();
-    wait_until_free(&site, address);
+    site.wait_until_free(address);
 }
 
 /// A daemon killed with -9 knows every lease when it comes back.
@@ -53,19 +47,10 @@ fn keeps_its_lease_over_a_crash(program: Program, lines: &str) {
     assert!(site.daemon.is_bound(address), "{:?}", site.daemon.leases());
     client.wait_for_renewals(reported + 1);
     client.release();
-    wait_until_free(&site, address);
+    site.wait_until_free(address);
 
     let again = RealClient::start(program, &host, INTERFACE);
     assert_eq!(again.lease(), address, "the same client gets the same address");
-}
-
-/// A RELEASE is not answered, so there is nothing else to wait for.
-fn wait_until_free(site: &Site, address: Ipv4Addr) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while site.daemon.is_bound(address) {
-        assert!(Instant::now() < deadline, "still bound after its release: {:?}", site.daemon.leases());
-        thread::sleep(Duration::from_millis(100));
-    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct Reply {
 impl Reply {
     /// Whether these bytes look like a datagram from a DHCP server at all, well-formed or not.
     #[must_use]
-    pub fn is_meant_by(frame: &[u8]) -> bool {
+    pub fn is_from_server(frame: &[u8]) -> bool {
         let Ok((_, 0x0800, ip)) = ethernet(frame) else { return false };
         let header = usize::from(ip.first().copied().unwrap_or(0) & 15) * 4;
         ip.get(9) == Some(&17) && ip.get(header..header + 2) == Some(&[0, 67])
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(reply.message.kind(), kind::ACK);
         assert_eq!(reply.message.address_option(option::SERVER_IDENTIFIER), Some(reply.src));
         assert_eq!((reply.message_length, reply.total_length), (300, 328));
-        assert!(Reply::is_meant_by(&frame().encode()));
+        assert!(Reply::is_from_server(&frame().encode()));
     }
 
     #[test]
