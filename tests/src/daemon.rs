@@ -33,6 +33,19 @@ pub struct Setup<'a> {
     pub mode: &'a str,
 }
 
+impl Setup<'_> {
+    /// The command line; the configuration is written to where it says.
+    fn arguments(self, namespace: &Namespace) -> Vec<String> {
+        let words = ["serve", "--iface", self.interface, "--state", STATE, "--mode", self.mode];
+        let mut arguments: Vec<String> = words.map(Into::into).into();
+        if !self.config.is_empty() {
+            namespace.write(CONFIG, self.config);
+            arguments.extend(["--config".into(), CONFIG.into()]);
+        }
+        arguments
+    }
+}
+
 /// A running server. It is killed with the value.
 #[derive(Debug)]
 pub struct Daemon {
@@ -48,16 +61,24 @@ impl Daemon {
     /// If it ends, or is not ready in time.
     #[must_use]
     pub fn start(namespace: &Namespace, setup: Setup<'_>) -> Self {
-        let mut arguments: Vec<String> =
-            ["serve", "--iface", setup.interface, "--state", STATE, "--mode", setup.mode]
-                .map(Into::into)
-                .into();
-        if !setup.config.is_empty() {
-            namespace.write(CONFIG, setup.config);
-            arguments.extend(["--config".into(), CONFIG.into()]);
-        }
+        let arguments = setup.arguments(namespace);
         let process = launch(namespace, &arguments);
         Self { namespace: namespace.clone(), arguments, process }
+    }
+
+    /// Starts a server that must refuse to serve, and returns what it says about it.
+    ///
+    /// # Panics
+    /// If it does not end in time, or ends with success.
+    #[must_use]
+    pub fn refusal(namespace: &Namespace, setup: Setup<'_>) -> String {
+        let mut command = namespace.command(binary());
+        command.args(setup.arguments(namespace));
+        let mut process = Process::spawn(command);
+        process.collect_stdout();
+        let (status, said) = process.end(PATIENCE);
+        assert!(!status.success(), "it ends with success: {said}");
+        said
     }
 
     /// Kills it with SIGKILL, as a crash would end it.

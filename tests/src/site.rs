@@ -41,12 +41,18 @@ impl Site {
     /// tables they begin after that.
     #[must_use]
     pub fn new(pool: &str, lines: &str) -> Self {
+        Self::in_mode("native", pool, lines)
+    }
+
+    /// The same in another `--mode`.
+    #[must_use]
+    pub fn in_mode(mode: &str, pool: &str, lines: &str) -> Self {
         let lan = Lan::new(&format!("{}/16", Self::SERVER));
         let config = format!(
             "[subnet]\nprefix = \"10.9.0.0/16\"\npools = [\"{pool}\"]\nrouter = \"10.9.0.1\"\n\
              dns = [\"10.9.0.53\"]\ndomain = \"lab.example\"\n{lines}\n"
         );
-        let setup = Setup { interface: Lan::SERVER, config: &config, mode: "native" };
+        let setup = Setup { interface: Lan::SERVER, config: &config, mode };
         let daemon = Daemon::start(&lan.server, setup);
         let port = Port::open(&lan.clients, Lan::CLIENTS);
         Self { daemon, port, lan }

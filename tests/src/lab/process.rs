@@ -21,6 +21,7 @@ pub struct Process {
     name: String,
     child: Child,
     said: Arc<Mutex<String>>,
+    readers: Vec<thread::JoinHandle<()>>,
 }
 
 impl Process {
@@ -35,8 +36,8 @@ impl Process {
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = spawn_from_lasting_thread(command).unwrap_or_else(|error| panic!("{name}: {error}"));
         let said = Arc::default();
-        collect(child.stderr.take().expect("piped"), Arc::clone(&said));
-        Self { name, child, said }
+        let reader = collect(child.stderr.take().expect("piped"), Arc::clone(&said));
+        Self { name, child, said, readers: vec![reader] }
     }
 
     /// Its standard output, once.
@@ -50,7 +51,7 @@ impl Process {
     /// Collects its standard output beside its standard error.
     pub fn collect_stdout(&mut self) {
         let stdout = self.take_stdout();
-        collect(stdout, Arc::clone(&self.said));
+        self.readers.push(collect(stdout, Arc::clone(&self.said)));
     }
 
     /// What it has written so far.
@@ -85,6 +86,19 @@ impl Process {
         }
     }
 
+    /// Waits for its end and returns how it ended and everything that it and its own children wrote.
+    ///
+    /// # Panics
+    /// If it does not end within `patience`.
+    #[must_use]
+    pub fn end(mut self, patience: Duration) -> (ExitStatus, String) {
+        let status = self.wait(patience).unwrap_or_else(|| panic!("{} does not end", self.name));
+        for reader in self.readers.drain(..) {
+            reader.join().expect("no panic while collecting");
+        }
+        (status, self.said())
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id() as i32)
     }
@@ -99,14 +113,14 @@ impl Drop for Process {
     }
 }
 
-fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
+fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             let text = String::from_utf8_lossy(&buffer[..count]);
             into.lock().expect("no panic while appending").push_str(&text);
         }
-    });
+    })
 }
 
 /// A parent-death signal comes when the spawning *thread* ends (prctl(2)), and a test's thread ends with its
@@ -153,11 +167,8 @@ mod tests {
         command.args(["-c", "echo out; echo err >&2"]);
         let mut process = Process::spawn(command);
         process.collect_stdout();
-        assert!(process.wait(Duration::from_secs(30)).expect("it ends").success());
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while process.said().len() < 8 && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(10));
-        }
-        assert!(process.said().contains("out\n") && process.said().contains("err\n"));
+        let (status, said) = process.end(Duration::from_secs(30));
+        assert!(status.success());
+        assert!(said.contains("out\n") && said.contains("err\n"), "{said}");
     }
 }
