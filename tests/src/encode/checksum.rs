@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-/// The checksum of `bytes` (their own checksum field zero): the complement of [`sum`], as the field shows it.
+/// The checksum of `bytes` (their own checksum field zero): the complement of the ones-complement sum.
 #[must_use]
 pub fn internet_checksum(bytes: &[u8]) -> u16 {
     !fold(sum(bytes))
