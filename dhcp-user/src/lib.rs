@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod identity;
 pub mod interface;
+pub mod protocol;
 pub mod sockets;
 pub mod store;
 pub mod sys;
