@@ -13,7 +13,7 @@ use dhcp_ebpf::{
     reply::Echoed,
     shape::Selectors,
     wire::{
-        Datagram,
+        Datagram, Span,
         options::{
             Options,
             code::{CLIENT_ID, MAX_MESSAGE_SIZE, MESSAGE_TYPE, RELAY_INFO, REQUESTED_ADDRESS, SERVER_ID},
@@ -121,7 +121,7 @@ impl Request {
                 ClientId::from_option(value).ok_or(Refusal::OptionsMalformed)?,
                 values.span(CLIENT_ID, &mut datagram, &mut end)?,
             ),
-            None => (ClientId::from_chaddr(mac), Default::default()),
+            None => (ClientId::from_chaddr(mac), Span::default()),
         };
         let relay_info = values.span(RELAY_INFO, &mut datagram, &mut end)?;
 
