@@ -21,7 +21,7 @@ pub const HEADER_MAX: usize = 22;
 pub const HEAD_LEN: usize = HEADER_MAX + 20 + 8;
 
 /// An Ethernet header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ethernet {
     /// Destination.
     pub destination: Mac,
