@@ -23,7 +23,6 @@ use crate::{
     },
 };
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The maps, as the decision reads them.
 pub trait Tables {
@@ -55,20 +54,26 @@ pub trait Tables {
     }
 }
 
-/// Working memory of a decision: too large for the kernel's stack.
-#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C, align(8))]
+/// Working memory of a decision: too large for the kernel's stack, and out of the verifier's sight. What one
+/// step finds out stands here for the next one, which the verifier then follows once and not once for each
+/// thing that could have been found.
+#[derive(Clone, Debug, Default)]
 pub struct Scratch {
+    arrived: Arrived,
+    asked: Asked,
     /// What the option walk found.
     pub options: Options,
     /// The selector options of the request, gathered.
     pub selectors: Selectors,
+    /// What is the client's own in the reply.
+    pub patches: Patches,
 }
 
 /// RFC 2131 §4.3.2's states of a client that sends a DHCPREQUEST.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     /// Extends its lease by unicast.
+    #[default]
     Renewing,
     /// Extends its lease by broadcast.
     Rebinding,
@@ -99,21 +104,36 @@ impl State {
     }
 }
 
-/// An answer that may be given.
+/// An answer that may be given; what is the client's own in it stands in [`Scratch::patches`].
 #[derive(Debug)]
 pub struct Answer<'a> {
-    /// The state that the client is in.
-    pub state: State,
     /// The lease's slot.
     pub slot: &'a Slot,
     /// The end that the answer promises.
     pub end: BootSecs,
     /// The reply, but for its patches.
     pub template: &'a Template,
-    /// What is the client's own in the reply.
-    pub patches: Patches,
     /// Our hardware address, the reply's source.
     pub mac: Mac,
+}
+
+/// What the checks of a datagram found out about it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Arrived {
+    /// It was sent to an address of ours, not to a broadcast one.
+    by_unicast: bool,
+    /// The address of ours that it was sent to; else our default one there.
+    local: Ip,
+    /// Octets of the options.
+    options_len: usize,
+}
+
+/// What the client wants.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    state: State,
+    /// The address that it has, or wants.
+    address: Ip,
 }
 
 /// RFC 791: every host must take a datagram of this many octets, and RFC 2131 §2 lets a server count on it.
@@ -138,7 +158,7 @@ pub fn decide<'a, T: Tables>(
     if !ethernet.source.is_unicast() {
         return Err(Reason::SourceMac);
     }
-    let arrival = check_datagram(link, datagram, len)?;
+    scratch.arrived = check_datagram(link, datagram, len)?;
 
     let request = &datagram.dhcp;
     let network_id = if request.giaddr.is_zero() {
@@ -150,14 +170,15 @@ pub fn decide<'a, T: Tables>(
     let classes = tables.classes(network_id).ok_or(Reason::Link)?;
 
     let options = &mut scratch.options;
-    options.walk(&datagram.options, arrival.options_len, classes)?;
+    options.walk(&datagram.options, fresh(&scratch.arrived.options_len), classes)?;
     if options.echoed.relay_info.is_there() && request.giaddr.is_zero() && link.flags & LINK_TRUSTED == 0 {
         return Err(Reason::RelayInfoUntrusted);
     }
     if options.message_type != DHCPREQUEST {
         return Err(Reason::MessageType);
     }
-    let (state, address) = state_of(datagram, options, link, arrival.by_unicast)?;
+    scratch.asked = state_of(datagram, options, link, fresh(&scratch.arrived.by_unicast))?;
+    let Asked { state, address } = fresh(&scratch.asked);
     if network.answers & state.flag() == 0 {
         return Err(Reason::StateNotAnswered);
     }
@@ -187,16 +208,23 @@ pub fn decide<'a, T: Tables>(
     if reply::datagram_len(template, &options.echoed) > reply_max(options.max_message_size, link.mtu) {
         return Err(Reason::ReplyLength);
     }
-    let server_id = if state == State::Selecting { options.server_id } else { arrival.local };
-    let patches = Patches {
+    scratch.patches = Patches {
         ciaddr: request.ciaddr,
         yiaddr: address,
-        server_id,
+        server_id: if options.has(code::SERVER_ID) { options.server_id } else { scratch.arrived.local },
         lease: template.lease,
         force_broadcast_flag: false,
         to: Destination::of(request, ethernet.source, address),
     };
-    Ok(Answer { state, slot, end, template, patches, mac: link.mac })
+    Ok(Answer { slot, end, template, mac: link.mac })
+}
+
+impl Scratch {
+    /// The counter of the request that was answered.
+    #[inline(always)]
+    pub fn answered(&self) -> Reason {
+        fresh(&self.asked).state.answered()
+    }
 }
 
 /// The longest reply, in octets of its IP datagram, for a client that sent `max_message_size` (option 57, 0 for
@@ -204,16 +232,6 @@ pub fn decide<'a, T: Tables>(
 #[inline(always)]
 pub fn reply_max(max_message_size: u16, mtu: u16) -> usize {
     usize::from(max_message_size).max(DATAGRAM_GUARANTEED).min(usize::from(mtu))
-}
-
-/// What the checks of a datagram found out about it.
-struct Arrived {
-    /// It was sent to an address of ours, not to a broadcast one.
-    by_unicast: bool,
-    /// The address of ours that it was sent to; else our default one there.
-    local: Ip,
-    /// Octets of the options.
-    options_len: usize,
 }
 
 /// IPv4, UDP and BOOTP, as a host's own stack would check them (RFC 791, RFC 768, RFC 1122 §3.2.1).
@@ -283,12 +301,7 @@ fn check_udp_checksum(link: &Link, datagram: &Datagram, udp_len: u16) -> Result<
 
 /// RFC 2131 table 4: the client's state, and the address that it names.
 #[inline(always)]
-fn state_of(
-    datagram: &Datagram,
-    options: &Options,
-    link: &Link,
-    by_unicast: bool,
-) -> Result<(State, Ip), Reason> {
+fn state_of(datagram: &Datagram, options: &Options, link: &Link, by_unicast: bool) -> Result<Asked, Reason> {
     let ciaddr = datagram.dhcp.ciaddr;
     let requested = options.has(code::REQUESTED_ADDRESS);
     if options.has(code::SERVER_ID) {
@@ -300,17 +313,17 @@ fn state_of(
         if !requested || !ciaddr.is_zero() {
             return Err(Reason::State);
         }
-        return Ok((State::Selecting, options.requested_address));
+        return Ok(Asked { state: State::Selecting, address: options.requested_address });
     }
     match (requested, ciaddr.is_zero()) {
-        (true, true) => Ok((State::InitReboot, options.requested_address)),
-        (false, false) if !by_unicast => Ok((State::Rebinding, ciaddr)),
+        (true, true) => Ok(Asked { state: State::InitReboot, address: options.requested_address }),
+        (false, false) if !by_unicast => Ok(Asked { state: State::Rebinding, address: ciaddr }),
         (false, false) => {
             // Through a relay the source is the relay's.
             if datagram.dhcp.giaddr.is_zero() && datagram.ip.source != ciaddr {
                 return Err(Reason::IpSource);
             }
-            Ok((State::Renewing, ciaddr))
+            Ok(Asked { state: State::Renewing, address: ciaddr })
         }
         _ => Err(Reason::State),
     }

@@ -12,7 +12,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, PerCpuArray, lpm_trie::Key},
     programs::XdpContext,
 };
-use core::{ffi::c_void, sync::atomic::AtomicU64};
+use core::{ffi::c_void, hint::black_box, sync::atomic::AtomicU64};
 use dhcp_ebpf::{
     abi::{
         BootSecs, Classes, Ip, LeaseKey, LeaseRef, Link, LinkKey, Network, ShapeKey, SideKey, SideValue,
@@ -23,7 +23,8 @@ use dhcp_ebpf::{
     reply,
     wire::{
         DATAGRAM_MAX, Datagram,
-        ethernet::{self, Ethernet, HEAD_LEN, HEADER_MAX},
+        ethernet::{self, Ethernet, HEAD_LEN, HEADER_MAX, UNTAGGED_LEN},
+        fresh,
     },
 };
 
@@ -56,8 +57,9 @@ struct Work {
     request: Datagram,
     reply: Datagram,
     scratch: Scratch,
+    ethernet: Ethernet,
     /// The frame's Ethernet header, tags included.
-    ethernet: [u8; HEADER_MAX],
+    header: [u8; HEADER_MAX],
 }
 
 /// Answers the DHCPREQUESTs whose answer is already decided; passes everything else.
@@ -81,30 +83,31 @@ fn answer(context: &XdpContext) -> Result<Reason, Reason> {
     let work = WORK.get_ptr_mut(0).ok_or(Reason::Frame)?;
     // SAFETY: the element is this CPU's own, XDP does not preempt itself, and there is no other reference to it.
     let work = unsafe { &mut *work };
+    work.ethernet = ethernet;
 
-    let frame_len = context.data_end() - context.data();
-    let len = frame_len.checked_sub(ethernet.len).ok_or(Reason::FrameLength)?;
-    let len = bounded(len).ok_or(Reason::FrameLength)?;
-    work.ethernet = ethernet::header_of(head);
-    load(context, ethernet.len, &mut work.request, len)?;
+    let header_len = fresh(&work.ethernet.len);
+    load(context, 0, work.header.as_mut_ptr().cast(), header_len.clamp(UNTAGGED_LEN, HEADER_MAX))?;
+    let len = (context.data_end() - context.data()).checked_sub(header_len).ok_or(Reason::FrameLength)?;
+    let request = core::ptr::from_mut(&mut work.request).cast();
+    load(context, header_len, request, bounded(len).ok_or(Reason::FrameLength)?)?;
 
     // SAFETY: every field of a context is readable for the program's whole run.
     let ifindex = unsafe { (*context.ctx).ingress_ifindex };
-    let answer = decide::decide(&Maps, ifindex, &ethernet, &work.request, len, &mut work.scratch)?;
-    let echoed = &work.scratch.options.echoed;
-    let reply_len = reply::write(&mut work.reply, &work.request, answer.template, &answer.patches, echoed);
-    let reply_len = usize::from(reply_len.ok_or(Reason::ReplyLength)?);
+    let answer = decide::decide(&Maps, ifindex, &work.ethernet, &work.request, len, &mut work.scratch)?;
+    let Scratch { patches, options, .. } = black_box(&work.scratch);
+    let reply_len = reply::write(&mut work.reply, &work.request, answer.template, patches, &options.echoed)
+        .ok_or(Reason::ReplyLength)?;
 
-    let growth = (reply_len as i32) - (len as i32);
+    let growth = i32::from(reply_len) - len as i32;
     fit(context, growth)?;
     extend(answer.slot, answer.end);
-    ethernet::address(&mut work.ethernet, answer.patches.to.mac, answer.mac);
-    if put_in_place(context, work, ethernet.len, reply_len).is_err() {
+    ethernet::address(&mut work.header, work.scratch.patches.to.mac, answer.mac);
+    if put_in_place(context, work, usize::from(reply_len)).is_err() {
         // The end that was extended is promised to nobody: it only lets the lease end later.
         fit(context, -growth)?;
         return Err(Reason::Frame);
     }
-    Ok(answer.state.answered())
+    Ok(work.scratch.answered())
 }
 
 /// The first octets of the frame, in place.
@@ -126,15 +129,14 @@ fn bounded(len: usize) -> Option<usize> {
     }
     // Without the box LLVM makes one comparison of both, on a register that is not the one it passes on, and
     // the verifier does not see the lower bound.
-    let len = core::hint::black_box(len);
+    let len = black_box(len);
     if len == 0 || len > DATAGRAM_MAX { None } else { Some(len) }
 }
 
-/// Copies the datagram, `len` octets from `offset` of the frame on.
+/// Copies `len` octets from `offset` of the frame on.
 #[inline(always)]
-fn load(context: &XdpContext, offset: usize, datagram: &mut Datagram, len: usize) -> Result<(), Reason> {
-    let to = core::ptr::from_mut(datagram).cast::<c_void>();
-    // SAFETY: `len` is at most DATAGRAM_MAX, the size of what `to` points to; any octets are a Datagram.
+fn load(context: &XdpContext, offset: usize, to: *mut c_void, len: usize) -> Result<(), Reason> {
+    // SAFETY: the callers' `len` is at most the size of what `to` points to, in which any octets are valid.
     let failed = unsafe { bpf_xdp_load_bytes(context.ctx, offset as u32, to, len as u32) };
     // Fails where the frame has more buffers than one and the program was not told.
     if failed == 0 { Ok(()) } else { Err(Reason::FrameLength) }
@@ -171,9 +173,13 @@ fn extend(slot: &Slot, end: BootSecs) {
 
 /// Writes Ethernet header and reply over the fitted frame.
 #[inline(always)]
-fn put_in_place(context: &XdpContext, work: &Work, header_len: usize, reply_len: usize) -> Result<(), ()> {
+fn put_in_place(context: &XdpContext, work: &Work, reply_len: usize) -> Result<(), ()> {
+    let header_len = fresh(&work.ethernet.len);
+    if !(UNTAGGED_LEN..=HEADER_MAX).contains(&header_len) {
+        return Err(());
+    }
     let reply_len = bounded(reply_len).ok_or(())?;
-    store(context, 0, work.ethernet.as_ptr().cast(), header_len)?;
+    store(context, 0, work.header.as_ptr().cast(), header_len)?;
     store(context, header_len, core::ptr::from_ref(&work.reply).cast(), reply_len)
 }
 

@@ -21,7 +21,7 @@ pub const HEADER_MAX: usize = 22;
 pub const HEAD_LEN: usize = HEADER_MAX + 20 + 8;
 
 /// An Ethernet header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ethernet {
     /// Destination.
     pub destination: Mac,
@@ -72,15 +72,6 @@ impl Ethernet {
             inner,
             len,
         })
-    }
-}
-
-/// A copy of the header, tags included; behind a shorter one, octets of the datagram.
-#[inline(always)]
-pub const fn header_of(head: &[u8; HEAD_LEN]) -> [u8; HEADER_MAX] {
-    match head.first_chunk() {
-        Some(header) => *header,
-        None => [0; HEADER_MAX],
     }
 }
 
