@@ -8,16 +8,16 @@ use dhcp_ebpf::{
         BootSecs, Bounds, Classes, Control, IDENTITY_MAX, LeaseKey, LeaseRef, LinkKey, Network, ShapeKey,
         SideKey, SideValue, Slot, Template,
     },
-    decide::{Answer, Scratch, Tables, decide},
+    decide::{Scratch, Tables, decide},
     reason::Reason,
     reply::write,
     wire::{
         Datagram,
-        ethernet::{self, Ethernet, HEAD_LEN},
+        ethernet::{self, Ethernet, HEAD_LEN, HEADER_MAX},
     },
 };
 use std::sync::atomic::AtomicU64;
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
 const NOW: BootSecs = BootSecs(1_000);
 
@@ -70,13 +70,13 @@ impl Maps {
         let head: &[u8; HEAD_LEN] = bytes.first_chunk().unwrap();
         let from = Ethernet::of_dhcp(head).ok_or(Reason::NotDhcp)?;
         let datagram = Datagram::copy_of(&bytes[from.len..]).unwrap();
-        let mut scratch = Scratch::new_zeroed();
-        let Answer { template, patches, mac, .. } =
-            decide(self, 5, &from, &datagram, bytes.len() - from.len, &mut scratch)?;
+        let mut scratch = Scratch::default();
+        let answer = decide(self, 5, &from, &datagram, bytes.len() - from.len, &mut scratch)?;
+        let Scratch { patches, options, .. } = &scratch;
         let mut reply = Datagram::zeroed();
-        let len = write(&mut reply, &datagram, template, &patches, &scratch.options.echoed).unwrap();
-        let mut header = ethernet::header_of(head);
-        ethernet::address(&mut header, patches.to.mac, mac);
+        let len = write(&mut reply, &datagram, answer.template, patches, &options.echoed).unwrap();
+        let mut header: [u8; HEADER_MAX] = *bytes.first_chunk().unwrap();
+        ethernet::address(&mut header, patches.to.mac, answer.mac);
         Ok([&header[..from.len], &reply.as_bytes()[..usize::from(len)]].concat())
     }
 }
