@@ -421,7 +421,7 @@ pub const BODY_MAX: usize = 1024;
 
 /// A reply but for what differs from client to client: immutable from the moment its id is published.
 #[derive(Clone, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct Template {
     /// The [`Network::epoch`] that it was made in.
     pub epoch: u32,
@@ -441,6 +441,8 @@ pub struct Template {
     pub selectors: [u8; SELECTORS_MAX],
     /// The BOOTP message from `op` on: header, cookie, options, without END.
     pub body: [u8; BODY_MAX],
+    /// Zero.
+    pub reserved: [u8; 4],
 }
 
 /// Finds the template of a request whose slot has another one.
@@ -458,6 +460,6 @@ pub struct ShapeKey {
 const _: () = {
     assert!(size_of::<Slot>() == 64);
     assert!(size_of::<Link>() == 48);
-    assert!(size_of::<Template>() == 20 + SELECTORS_MAX + BODY_MAX);
+    assert!(size_of::<Template>() == 24 + SELECTORS_MAX + BODY_MAX);
     assert!(size_of::<SideValue>() == 256);
 };

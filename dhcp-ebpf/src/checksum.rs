@@ -2,6 +2,7 @@
 //! checksum's algebra is the same in either byte order, so nothing here swaps bytes.
 
 use crate::wire::{DATAGRAM_MAX, Datagram, fresh, ipv4};
+use core::hint::black_box;
 
 /// Folds a sum into the 16 bits that stand on the wire, not yet complemented.
 #[inline(always)]
@@ -43,16 +44,14 @@ pub fn udp(datagram: &Datagram) -> u64 {
         + u64::from(u16::from(ipv4::PROTOCOL_UDP).to_be())
         + u64::from(udp_len.to_be());
     for index in SUM_FROM / 8..DATAGRAM_MAX / 8 {
-        let from = index * 8;
-        if from >= end {
+        if index >= end / 8 {
             break;
         }
-        let Some(&(mut word)) = words.get(index) else { break };
-        if from + 8 > end {
-            // What lies behind the end is of another packet.
-            word = (u64::from_le(word) & ((1u64 << ((end - from) * 8)) - 1)).to_le();
-        }
+        let Some(word) = words.get(index) else { break };
         sum += (word & 0xffff_ffff) + (word >> 32);
     }
-    sum
+    // What lies behind the end is of another packet.
+    let behind = (1u64 << (end % 8 * 8)) - 1;
+    let last = words.get(black_box(end / 8)).map_or(0, |word| (u64::from_le(*word) & behind).to_le());
+    sum + (last & 0xffff_ffff) + (last >> 32)
 }

@@ -84,11 +84,12 @@ fn answer(context: &XdpContext) -> Result<Reason, Reason> {
     // SAFETY: the element is this CPU's own, XDP does not preempt itself, and there is no other reference to it.
     let work = unsafe { &mut *work };
     work.ethernet = ethernet;
-    work.header = ethernet::header_of(head);
 
     let header_len = fresh(&work.ethernet.len);
+    load(context, 0, work.header.as_mut_ptr().cast(), header_len.clamp(UNTAGGED_LEN, HEADER_MAX))?;
     let len = (context.data_end() - context.data()).checked_sub(header_len).ok_or(Reason::FrameLength)?;
-    load(context, header_len, &mut work.request, bounded(len).ok_or(Reason::FrameLength)?)?;
+    let request = core::ptr::from_mut(&mut work.request).cast();
+    load(context, header_len, request, bounded(len).ok_or(Reason::FrameLength)?)?;
 
     // SAFETY: every field of a context is readable for the program's whole run.
     let ifindex = unsafe { (*context.ctx).ingress_ifindex };
@@ -128,15 +129,14 @@ fn bounded(len: usize) -> Option<usize> {
     }
     // Without the box LLVM makes one comparison of both, on a register that is not the one it passes on, and
     // the verifier does not see the lower bound.
-    let len = core::hint::black_box(len);
+    let len = black_box(len);
     if len == 0 || len > DATAGRAM_MAX { None } else { Some(len) }
 }
 
-/// Copies the datagram, `len` octets from `offset` of the frame on.
+/// Copies `len` octets from `offset` of the frame on.
 #[inline(always)]
-fn load(context: &XdpContext, offset: usize, datagram: &mut Datagram, len: usize) -> Result<(), Reason> {
-    let to = core::ptr::from_mut(datagram).cast::<c_void>();
-    // SAFETY: `len` is at most DATAGRAM_MAX, the size of what `to` points to; any octets are a Datagram.
+fn load(context: &XdpContext, offset: usize, to: *mut c_void, len: usize) -> Result<(), Reason> {
+    // SAFETY: the callers' `len` is at most the size of what `to` points to, in which any octets are valid.
     let failed = unsafe { bpf_xdp_load_bytes(context.ctx, offset as u32, to, len as u32) };
     // Fails where the frame has more buffers than one and the program was not told.
     if failed == 0 { Ok(()) } else { Err(Reason::FrameLength) }

@@ -133,26 +133,33 @@ fn option_offset(body_offset: u16) -> Option<usize> {
     usize::from(body_offset).checked_sub(size_of::<dhcp::Header>())
 }
 
-/// Words that [`copy_body`] copies at once.
-const BLOCK: usize = 16;
+/// Octets before the body in a template and before the message in a datagram, in words of eight: the four that
+/// are before both are copied with it, and overwritten with the UDP header.
+const BODY_WORD: usize = offset_of!(Template, body) / 8;
+const DHCP_WORD: usize = DHCP_AT / 8;
+const _: () = assert!(offset_of!(Template, body) % 8 == 4 && DHCP_AT % 8 == 4);
 
-/// Copies the template's body, and the zeroes behind it that pad a short message, in whole blocks: by words,
-/// because the target copies octets one by one.
+/// Words that [`copy_body`] copies at once.
+const BLOCK: usize = 4;
+
+/// Copies the template's body, and the zeroes behind it that pad a short message, in whole blocks.
 #[inline(always)]
 fn copy_body(reply: &mut Datagram, template: &Template) {
-    let from: &[u32; size_of::<Template>() / 4] = zerocopy::transmute_ref!(template);
-    let to: &mut [u32; DATAGRAM_MAX / 4] = zerocopy::transmute_mut!(reply);
-    let octets = usize::from(fresh(&template.body_len)).max(MESSAGE_MIN);
-    for block in 0..BODY_MAX / 4 / BLOCK {
-        // Without the box LLVM makes one call to memmove of the loop, and that copies octet by octet.
-        let at = black_box(block) * BLOCK;
-        if at * 4 >= octets {
+    let from: &[u64; size_of::<Template>() / 8] = zerocopy::transmute_ref!(template);
+    let to: &mut [u64; DATAGRAM_MAX / 8] = zerocopy::transmute_mut!(reply);
+    let words = (usize::from(fresh(&template.body_len)).max(MESSAGE_MIN) + 4).div_ceil(8);
+    for block in 0..BODY_MAX / 8 / BLOCK + 1 {
+        // Without the box LLVM makes one call to memmove of the loop, and on this target that copies octet by
+        // octet.
+        let at = black_box(block * BLOCK);
+        if at >= words {
             break;
         }
-        let to = to.get_mut(DHCP_AT / 4 + at..).and_then(|rest| rest.first_chunk_mut::<BLOCK>());
-        let from = from.get(offset_of!(Template, body) / 4 + at..).and_then(|rest| rest.first_chunk());
-        if let (Some(to), Some(from)) = (to, from) {
-            *to = *from;
+        for word in 0..BLOCK {
+            let to = to.get_mut(DHCP_WORD + at + word);
+            if let (Some(to), Some(from)) = (to, from.get(BODY_WORD + at + word)) {
+                *to = *from;
+            }
         }
     }
 }

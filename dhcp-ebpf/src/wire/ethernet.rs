@@ -75,15 +75,6 @@ impl Ethernet {
     }
 }
 
-/// A copy of the header, tags included; behind a shorter one, octets of the datagram.
-#[inline(always)]
-pub const fn header_of(head: &[u8; HEAD_LEN]) -> [u8; HEADER_MAX] {
-    match head.first_chunk() {
-        Some(header) => *header,
-        None => [0; HEADER_MAX],
-    }
-}
-
 /// Puts both addresses into a header; its tags stay.
 #[inline(always)]
 pub const fn address(header: &mut [u8; HEADER_MAX], destination: Mac, source: Mac) {
