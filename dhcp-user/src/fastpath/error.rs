@@ -101,6 +101,12 @@ fn is_statistics(line: &str) -> bool {
     line.trim().is_empty() || STATISTICS.iter().any(|start| line.starts_with(start))
 }
 
+/// Whether a map's system call failed in this way. (aya has names of its own only for lookups that find nothing.)
+pub(super) fn is(error: &MapError, kind: io::ErrorKind) -> bool {
+    let MapError::SyscallError(error) = error else { return false };
+    error.io_error.kind() == kind
+}
+
 /// An error and its causes, each said once.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut words = error.to_string();

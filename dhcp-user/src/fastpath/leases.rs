@@ -9,23 +9,21 @@
 //! before `unpublish` and read the slot's control word after a new `publish`: that word then has another
 //! generation, and the program reads it once, before everything else in the slot.
 
-use super::{FastPath, FastPathError, templates::BPF_NOEXIST};
+use super::{FastPath, FastPathError, error::is, templates::BPF_NOEXIST};
 use crate::{identity::ClientId, sys::maps::Abi};
+use aya::maps::MapError;
 use dhcp_ebpf::{
     abi::{BootSecs, Bounds, Control, IDENTITY_MAX, LeaseKey, LeaseRef, NO_TEMPLATE, SideKey, SideValue},
     wire::options::code,
 };
-use std::net::Ipv4Addr;
-
-use aya::maps::MapError;
+use std::{io, net::Ipv4Addr};
 
 /// Option 12, host name (RFC 2132 §3.14).
 const HOST_NAME: u8 = 12;
 
 impl FastPath {
-    /// Publishes a lease in a slot of its own, open, and says which. `bounds` is durable already. Whoever holds
-    /// the address or the host name (1 to 255 octets; any other is not kept, and such a request passes) is not
-    /// looked at.
+    /// Publishes a lease in a slot of its own, open, and says which. `bounds` is durable already. A host
+    /// name of other than 1 to 255 octets is not kept: requests with one then pass.
     ///
     /// # Errors
     /// [`Full`](FastPathError::Full); or the kernel's, for instance where the address is published already.
@@ -185,8 +183,8 @@ impl FastPath {
 
     fn remove_side(&mut self, slot: u32, code: u8) -> Result<(), FastPathError> {
         match self.side.remove(&side_key(slot, code)) {
-            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
-            Err(error) => Err(FastPathError::map("SIDE")(error)),
+            Err(error) if !is(&error, io::ErrorKind::NotFound) => Err(FastPathError::map("SIDE")(error)),
+            _ => Ok(()),
         }
     }
 }

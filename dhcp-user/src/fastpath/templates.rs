@@ -4,9 +4,9 @@
 //! Ids are given out once and never again, not even in another epoch: a program may still read what a template
 //! was. A table that has filled up leaves new shapes to user space until the daemon starts anew.
 
-use super::FastPathError;
+use super::{FastPathError, error::is};
 use crate::sys::maps::Abi;
-use aya::maps::{Array, HashMap, MapData, MapError};
+use aya::maps::{Array, HashMap, MapData};
 use dhcp_ebpf::{
     abi::{SELECTORS_MAX, ShapeKey, Template},
     shape::Selectors,
@@ -104,13 +104,8 @@ impl Templates {
         match self.shapes.insert(key, id, BPF_NOEXIST) {
             Ok(()) => Ok(Some(id)),
             // Another shape of the same hash was first: this one is found through the slots that name it.
-            Err(error) if is_there_already(&error) => Ok(Some(id)),
+            Err(error) if is(&error, io::ErrorKind::AlreadyExists) => Ok(Some(id)),
             Err(error) => Err(FastPathError::Map { map: "SHAPES", source: error }),
         }
     }
-}
-
-fn is_there_already(error: &MapError) -> bool {
-    let MapError::SyscallError(error) = error else { return false };
-    error.io_error.kind() == io::ErrorKind::AlreadyExists
 }

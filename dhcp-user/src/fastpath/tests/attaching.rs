@@ -108,17 +108,18 @@ fn a_veth_whose_peer_has_a_program_is_served_natively() {
 #[test]
 fn a_driver_that_refuses_is_quoted() {
     in_namespace_with_veth(|mut fast_path| {
-        // A dummy has no XDP of its own.
-        ip("link add d0 type dummy");
-        let attached = fast_path.attach(&find("d0"), Mode::Auto).unwrap();
+        // A veth has no native XDP for frames longer than a page.
+        let _peer = XdpPass::attach("v1", XDP_FLAGS_DRV_MODE);
+        ip("link set v1 mtu 9000");
+        let attached = fast_path.attach(&find("v0"), Mode::Auto).unwrap();
         assert_eq!((attached.mode, attached.unfinished_checksums()), (XdpMode::Generic, false));
         let why = attached.why.unwrap();
         assert!(why.starts_with("the driver refuses it: ") && why.contains("os error"), "{why}");
         fast_path.detach();
-        await_none("d0");
-        let error = fast_path.attach(&find("d0"), Mode::Native).unwrap_err();
-        assert!(error.to_string().starts_with("d0 does not take the fast path: "), "{error}");
-        assert_eq!(mode_of("d0"), None);
+        await_none("v0");
+        let error = fast_path.attach(&find("v0"), Mode::Native).unwrap_err();
+        assert!(error.to_string().starts_with("v0 does not take the fast path: "), "{error}");
+        assert_eq!(mode_of("v0"), None);
     });
 }
 

@@ -5,23 +5,19 @@ use dhcp_ebpf::{
     abi::{BODY_MAX, LeaseSecs, SELECTORS_MAX, ShapeKey},
     shape::Selectors,
 };
+use zerocopy::FromZeros;
 
 const EPOCH: u32 = 8;
 const PROFILE: u32 = 2;
 const SHAPE: [u8; 5] = [55, 3, 1, 3, 6];
 
 fn template(lease: u32) -> Template {
-    Template {
-        epoch: 0,
-        lease: LeaseSecs(lease),
-        profile: 0,
-        body_len: 240,
-        selectors_len: 0,
-        server_id_at: 0,
-        lease_at: 0,
-        selectors: [0xff; SELECTORS_MAX],
-        body: [7; BODY_MAX],
-    }
+    let mut template = Template::new_zeroed();
+    template.lease = LeaseSecs(lease);
+    template.body_len = 240;
+    template.body = [7; BODY_MAX];
+    template.selectors = [0xff; SELECTORS_MAX];
+    template
 }
 
 fn published(fast_path: &FastPath, id: u32) -> Template {
