@@ -1,5 +1,6 @@
 //! The maps as the kernel holds them, looked up beside the code that fills them. Needs root: without, tests fail.
 
+mod answering;
 mod attaching;
 mod publishing;
 mod shapes;
