@@ -8,6 +8,10 @@
 //! can be written for another lease at once. A program that starts later may still find the old [`LeaseRef`]
 //! before `unpublish` and read the slot's control word after a new `publish`: that word then has another
 //! generation, and the program reads it once, before everything else in the slot.
+//!
+//! That argument is about slots. `LEASES` itself is a hash, whose elements the kernel recycles without a grace: a
+//! program that is held up between finding an element and copying it may get the [`LeaseRef`] of an address that
+//! was published meanwhile. The identity then differs, unless the same client holds that address too.
 
 use super::{FastPath, FastPathError, error::is, templates::BPF_NOEXIST};
 use crate::{identity::ClientId, sys::maps::Abi};
