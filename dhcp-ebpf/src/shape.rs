@@ -25,6 +25,14 @@ impl Selectors {
         Self { octets: [0; SELECTORS_MAX], len: 0 }
     }
 
+    /// Those of a template. None where they are more than one can be made for.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut selectors = Self::new();
+        selectors.octets.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        selectors.len = bytes.len() as u64;
+        Some(selectors)
+    }
+
     /// The octets that count.
     pub fn as_bytes(&self) -> &[u8] {
         self.octets.get(..self.len as usize).unwrap_or_default()

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod fastpath;
 pub mod identity;
 pub mod interface;
 pub mod protocol;
