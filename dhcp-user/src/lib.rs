@@ -9,6 +9,7 @@ pub mod fastpath;
 pub mod identity;
 pub mod interface;
 pub mod protocol;
+pub mod server;
 pub mod sockets;
 pub mod store;
 pub mod sys;
