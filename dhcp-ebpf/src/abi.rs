@@ -301,8 +301,8 @@ pub struct Slot {
     pub control: AtomicU64,
     /// [`Bounds`], read and written as one word.
     pub bounds: AtomicU64,
-    /// The latest end that the kernel has promised ([`BootSecs`]). The kernel's word; user space resets it
-    /// only where the slot is closed and a grace has passed.
+    /// [`Promise`], read and written as one word. The kernel's word; user space sets it only where the slot is
+    /// closed and a grace has passed.
     pub end: AtomicU64,
     /// The client's identity, zero behind its length.
     pub identity: [u8; IDENTITY_MAX],
@@ -319,9 +319,9 @@ impl Slot {
         Bounds::from_word(self.bounds.load(Relaxed))
     }
 
-    /// The latest end that the kernel has promised.
-    pub fn kernel_end(&self) -> BootSecs {
-        BootSecs(self.end.load(Relaxed) as u32)
+    /// What the kernel has promised.
+    pub fn promise(&self) -> Promise {
+        Promise::from_word(self.end.load(Relaxed))
     }
 }
 
@@ -391,6 +391,31 @@ impl Bounds {
     #[inline(always)]
     pub const fn from_word(word: u64) -> Self {
         Self { horizon: BootSecs(word as u32), promised: BootSecs((word >> 32) as u32) }
+    }
+}
+
+/// The third word of a [`Slot`]: what the kernel has promised, and of which address. The kernel writes the address
+/// back as it has found it. An element of `LEASES` is recycled without a grace, so what a lookup gives may be
+/// another address's: this is where that shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Promise {
+    /// The latest end that the kernel has promised; 0 for none.
+    pub end: BootSecs,
+    /// The leased address.
+    pub address: Ip,
+}
+
+impl Promise {
+    /// The word that says this.
+    #[inline(always)]
+    pub const fn to_word(self) -> u64 {
+        self.end.0 as u64 | (u32::from_ne_bytes(self.address.0) as u64) << 32
+    }
+
+    /// What a word says.
+    #[inline(always)]
+    pub const fn from_word(word: u64) -> Self {
+        Self { end: BootSecs(word as u32), address: Ip(((word >> 32) as u32).to_ne_bytes()) }
     }
 }
 

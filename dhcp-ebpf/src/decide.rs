@@ -7,8 +7,8 @@ use crate::{
     abi::{
         BootSecs, Bounds, Classes, Control, IDENTITY_CHADDR, IDENTITY_MAX, IDENTITY_OPTION, Ip, LINK_TRUSTED,
         LINK_UNFINISHED_CHECKSUMS, LeaseKey, LeaseRef, Link, LinkKey, Mac, NETWORK_INIT_REBOOT,
-        NETWORK_REBINDING, NETWORK_RENEWING, NETWORK_SELECTING, NO_TEMPLATE, Network, ShapeKey, SideKey,
-        SideValue, Slot, Template,
+        NETWORK_REBINDING, NETWORK_RENEWING, NETWORK_SELECTING, NO_TEMPLATE, Network, Promise, ShapeKey,
+        SideKey, SideValue, Slot, Template,
     },
     checksum,
     reason::Reason,
@@ -109,8 +109,8 @@ impl State {
 pub struct Answer<'a> {
     /// The lease's slot.
     pub slot: &'a Slot,
-    /// The end that the answer promises.
-    pub end: BootSecs,
+    /// What the answer promises.
+    pub promise: Promise,
     /// The reply, but for its patches.
     pub template: &'a Template,
     /// Our hardware address, the reply's source.
@@ -186,7 +186,8 @@ pub fn decide<'a, T: Tables>(
     let found = tables.lease(&LeaseKey { network: network_id, address }).ok_or(Reason::NoLease)?;
     let slot = tables.slot(found.slot).ok_or(Reason::NoLease)?;
     let control = Control::from_word(tables.load(&slot.control));
-    if !control.open || u32::from(control.generation) != found.generation {
+    let promise = Promise::from_word(tables.load(&slot.end));
+    if !control.open || u32::from(control.generation) != found.generation || promise.address != address {
         return Err(Reason::Closed);
     }
     check_identity(tables, found.slot, slot, control, datagram, options)?;
@@ -194,8 +195,7 @@ pub fn decide<'a, T: Tables>(
 
     let now = tables.boot_ns();
     let bounds = Bounds::from_word(tables.load(&slot.bounds));
-    let kernel_end = BootSecs(tables.load(&slot.end) as u32);
-    if BootSecs::begun(now) >= kernel_end.max(bounds.promised) {
+    if BootSecs::begun(now) >= promise.end.max(bounds.promised) {
         return Err(Reason::Ended);
     }
     scratch.selectors.gather(&datagram.options, options)?;
@@ -216,7 +216,7 @@ pub fn decide<'a, T: Tables>(
         force_broadcast_flag: false,
         to: Destination::of(request, ethernet.source, address),
     };
-    Ok(Answer { slot, end, template, mac: link.mac })
+    Ok(Answer { slot, promise: Promise { end, address }, template, mac: link.mac })
 }
 
 impl Scratch {

@@ -15,8 +15,8 @@ use aya_ebpf::{
 use core::{ffi::c_void, hint::black_box, sync::atomic::AtomicU64};
 use dhcp_ebpf::{
     abi::{
-        BootSecs, Classes, Ip, LeaseKey, LeaseRef, Link, LinkKey, Network, ShapeKey, SideKey, SideValue,
-        Slot, Template,
+        Classes, Ip, LeaseKey, LeaseRef, Link, LinkKey, Network, Promise, ShapeKey, SideKey, SideValue, Slot,
+        Template,
     },
     decide::{self, Scratch, Tables},
     reason::Reason,
@@ -100,7 +100,7 @@ fn answer(context: &XdpContext) -> Result<Reason, Reason> {
 
     let growth = i32::from(reply_len) - len as i32;
     fit(context, growth)?;
-    extend(answer.slot, answer.end);
+    extend(answer.slot, answer.promise);
     ethernet::address(&mut work.header, work.scratch.patches.to.mac, answer.mac);
     if put_in_place(context, work, usize::from(reply_len)).is_err() {
         // The end that was extended is promised to nobody: it only lets the lease end later.
@@ -166,9 +166,9 @@ fn fit(context: &XdpContext, growth: i32) -> Result<(), Reason> {
 /// end of the two, by less than the time between them: the slack that user space waits before it takes a lease
 /// for ended covers it.
 #[inline(always)]
-fn extend(slot: &Slot, end: BootSecs) {
+fn extend(slot: &Slot, promise: Promise) {
     // SAFETY: the pointer is an atomic's own; one aligned store of eight octets is one access on every target.
-    unsafe { slot.end.as_ptr().write_volatile(u64::from(end.0)) }
+    unsafe { slot.end.as_ptr().write_volatile(promise.to_word()) }
 }
 
 /// Writes Ethernet header and reply over the fitted frame.

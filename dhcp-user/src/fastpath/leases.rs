@@ -11,7 +11,8 @@
 //!
 //! That argument is about slots. `LEASES` itself is a hash, whose elements the kernel recycles without a grace: a
 //! program that is held up between finding an element and copying it may get the [`LeaseRef`] of an address that
-//! was published meanwhile. The identity then differs, unless the same client holds that address too.
+//! was published meanwhile. The slot's own address, in its word of [`Promise`](dhcp_ebpf::abi::Promise), then
+//! differs from the one that was asked for.
 
 use super::{FastPath, FastPathError, error::is, templates::BPF_NOEXIST};
 use crate::{identity::ClientId, sys::maps::Abi};
@@ -44,7 +45,7 @@ impl FastPath {
         let slot = self.slots.take().ok_or(FastPathError::Full { slots: self.slots.count() })?;
         let generation = self.slots.control(slot).generation.wrapping_add(1);
         let identity = client.bytes();
-        self.slots.reset_end(slot);
+        self.slots.set_address(slot, address.into());
         self.slots.set_bounds(slot, bounds);
         self.slots.set_identity(slot, identity);
         let control = Control {

@@ -3,7 +3,7 @@
 
 use crate::sys::maps::SharedWords;
 use aya::maps::MapData;
-use dhcp_ebpf::abi::{BootSecs, Bounds, Control, IDENTITY_MAX, Slot};
+use dhcp_ebpf::abi::{BootSecs, Bounds, Control, IDENTITY_MAX, Ip, Promise, Slot};
 use std::{
     io,
     mem::offset_of,
@@ -79,12 +79,13 @@ impl Slots {
     }
 
     pub(super) fn end(&self, slot: u32) -> BootSecs {
-        BootSecs(self.words(slot)[END].load(Relaxed) as u32)
+        Promise::from_word(self.words(slot)[END].load(Relaxed)).end
     }
 
-    /// Forgets what the kernel promised: only for a slot that no running program can see open.
-    pub(super) fn reset_end(&self, slot: u32) {
-        self.words(slot)[END].store(0, Relaxed);
+    /// Says whose end the kernel is to promise, and that it has promised none: only for a slot that no running
+    /// program can see open.
+    pub(super) fn set_address(&self, slot: u32, address: Ip) {
+        self.words(slot)[END].store(Promise { end: BootSecs(0), address }.to_word(), Relaxed);
     }
 
     /// Writes an identity that fits, zero behind it; one that does not leaves zeros. Only for a slot that no
@@ -108,6 +109,7 @@ impl Slots {
     /// Promises an end as the kernel's program does.
     #[cfg(test)]
     pub(super) fn set_end_like_the_kernel(&self, slot: u32, end: BootSecs) {
-        self.words(slot)[END].store(u64::from(end.0), Relaxed);
+        let promise = Promise::from_word(self.words(slot)[END].load(Relaxed));
+        self.words(slot)[END].store(Promise { end, ..promise }.to_word(), Relaxed);
     }
 }

@@ -325,7 +325,7 @@ impl Server {
         let Some(address) = request.requested else { return Outcome::Malformed };
         match self.allocator.holder(address) {
             Holder::Bound(binding) if *binding.client() == request.client => {
-                self.close(address, Why::Declined)
+                self.close(address, Why::Declined);
             }
             Holder::Offered { client, .. } if *client == request.client => self.quarantine(address, now),
             _ => return Outcome::NotTheirs,

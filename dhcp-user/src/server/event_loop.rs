@@ -74,7 +74,7 @@ impl Server {
                 received = ears.socket.receive(&mut batch) => match received {
                     Ok(_) => self.receive(&batch)?,
                     // Said once when the link goes down; it may come back.
-                    Err(error) if error.raw_os_error() == Some(nix::libc::ENETDOWN) => {
+                    Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {
                         tracing::warn!(interface = %self.interface.name, "the link is down");
                     }
                     Err(error) => return Err(RunError::Frames(error)),
