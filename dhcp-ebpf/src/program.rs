@@ -22,7 +22,7 @@ use dhcp_ebpf::{
     reason::Reason,
     reply,
     wire::{
-        DATAGRAM_MAX, Datagram,
+        DATAGRAM_MAX, DHCP_AT, Datagram,
         ethernet::{self, Ethernet, HEAD_LEN, HEADER_MAX, UNTAGGED_LEN},
         fresh,
     },
@@ -121,16 +121,17 @@ fn head(context: &XdpContext) -> Option<&[u8; HEAD_LEN]> {
     Some(unsafe { &*(start as *const [u8; HEAD_LEN]) })
 }
 
-/// A length that the copying helpers take: neither zero nor more than a datagram's.
+/// A length that the copying helpers take: no datagram is shorter than its headers, or longer than its buffer.
 #[inline(always)]
 fn bounded(len: usize) -> Option<usize> {
+    // The boxes: LLVM drops a comparison whose outcome it knows from elsewhere, and makes one of two, on a register
+    // that is not the one it passes on. The verifier needs to see both, Linux 6.1's as other than one with 0.
+    let len = black_box(len);
     if len > DATAGRAM_MAX {
         return None;
     }
-    // Without the box LLVM makes one comparison of both, on a register that is not the one it passes on, and
-    // the verifier does not see the lower bound.
     let len = black_box(len);
-    if len == 0 || len > DATAGRAM_MAX { None } else { Some(len) }
+    if len < DHCP_AT { None } else { Some(len) }
 }
 
 /// Copies `len` octets from `offset` of the frame on.
@@ -174,10 +175,7 @@ fn extend(slot: &Slot, promise: Promise) {
 /// Writes Ethernet header and reply over the fitted frame.
 #[inline(always)]
 fn put_in_place(context: &XdpContext, work: &Work, reply_len: usize) -> Result<(), ()> {
-    let header_len = fresh(&work.ethernet.len);
-    if !(UNTAGGED_LEN..=HEADER_MAX).contains(&header_len) {
-        return Err(());
-    }
+    let header_len = fresh(&work.ethernet.len).clamp(UNTAGGED_LEN, HEADER_MAX);
     let reply_len = bounded(reply_len).ok_or(())?;
     store(context, 0, work.header.as_ptr().cast(), header_len)?;
     store(context, header_len, core::ptr::from_ref(&work.reply).cast(), reply_len)
