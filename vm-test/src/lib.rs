@@ -8,23 +8,24 @@ mod checks;
 mod network;
 mod report;
 
+use checks::Check;
 use report::Line;
 
 /// Runs everything and switches the machine off. A panic here is one of the kernel's, which ends QEMU as well.
 pub fn run() {
     let (mut checks, mut failed) = (0, 0);
-    let mut check = |name: &str, run: fn() -> anyhow::Result<String>| {
-        let outcome = run();
+    let mut passes = |(name, check): &Check| {
+        let outcome = check();
         let passed = outcome.is_ok();
         let said = outcome.unwrap_or_else(|error| format!("{error:#}"));
-        println!("{}", Line::Check { name: name.to_owned(), passed, said });
+        println!("{}", Line::Check { name: (*name).to_owned(), passed, said });
         checks += 1;
         failed += u32::from(!passed);
         passed
     };
-    if check("boot", boot::prepare) {
-        for (name, run) in checks::ALL {
-            check(name, *run);
+    if checks::FIRST.iter().all(&mut passes) {
+        for check in checks::REST {
+            passes(check);
         }
     }
     println!("{}", Line::End { checks, failed });

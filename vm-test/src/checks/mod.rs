@@ -9,16 +9,23 @@ use anyhow::{Result, ensure};
 use dhcp_user::sys::membarrier;
 use std::time::Instant;
 
+use crate::boot;
+
 pub(crate) use load::keep_trace;
 
-/// A check: what it found, or what was wrong.
-type Check = fn() -> Result<String>;
+/// A check's name and what runs it: what it found, or what was wrong.
+pub(crate) type Check = (&'static str, fn() -> Result<String>);
 
-/// Every check, in the order in which they run.
-pub(crate) const ALL: &[(&str, Check)] = &[
+/// Those without which no other one makes sense, in the order in which they run.
+pub(crate) const FIRST: &[Check] = &[
+    ("boot", boot::prepare),
     ("kernel", kernel),
     ("grace", grace),
     ("load", load::verifier_takes_the_program),
+];
+
+/// All others.
+pub(crate) const REST: &[Check] = &[
     ("answer", answer::renewal_is_answered_in_a_longer_frame),
     ("pass", answer::what_is_not_decided_passes_untouched),
     ("full", answer::full_map_refuses),
