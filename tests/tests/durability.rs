@@ -6,11 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tests::{
-    client::Client,
-    encode::{kind, option},
-    site::Site,
-};
+use tests::{client::Client, encode::option, site::Site};
 
 const ONE: &str = "10.9.1.1-10.9.1.1";
 const MANY: &str = "10.9.1.1-10.9.1.200";
