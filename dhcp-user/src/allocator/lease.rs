@@ -24,6 +24,10 @@ pub struct Binding {
     pub renewed: BootSecs,
     /// The latest end that is durable.
     pub horizon: BootSecs,
+    /// The latest end that is durable, or on its way to the disk.
+    pub sent_horizon: BootSecs,
+    /// How many shapes of requests were published for this lease.
+    pub shapes: u8,
     /// The client's option 12, as it came.
     pub host_name: Option<Box<[u8]>>,
     /// Where it is published to the kernel: its index in `SLOTS`.
@@ -40,7 +44,19 @@ impl Binding {
         horizon: BootSecs,
         host_name: Option<Box<[u8]>>,
     ) -> Self {
-        Self { client, due: None, mac, start, end, renewed: BootSecs(0), horizon, host_name, slot: None }
+        Self {
+            client,
+            due: None,
+            mac,
+            start,
+            end,
+            renewed: BootSecs(0),
+            horizon,
+            sent_horizon: horizon,
+            shapes: 0,
+            host_name,
+            slot: None,
+        }
     }
 
     /// Whose it is, for as long as it lasts.
