@@ -1,2 +1,5 @@
-//! vm-test
-fn main() {}
+//! The guest's first process. See the library.
+
+fn main() {
+    vm_test::run();
+}

@@ -9,6 +9,7 @@ mod run;
 mod setup;
 mod shell;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,8 @@ enum Command {
     Run(run::Args),
     /// Set up, check and run every test
     Test(test::Args),
+    /// Other kernels, in QEMU
+    Vm(vm::Args),
 }
 
 fn main() -> ExitCode {
@@ -51,5 +54,6 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Build(args) => compile::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Vm(args) => vm::run(&args),
     }
 }

@@ -20,6 +20,8 @@ pub struct Binding {
     pub start: StoreSecs,
     /// The latest end that user space knows of; the kernel may have promised a later one.
     pub end: BootSecs,
+    /// The latest end that was promised since the daemon started, as far as user space knows; 0 for none.
+    pub renewed: BootSecs,
     /// The latest end that is durable.
     pub horizon: BootSecs,
     /// The client's option 12, as it came.
@@ -38,7 +40,7 @@ impl Binding {
         horizon: BootSecs,
         host_name: Option<Box<[u8]>>,
     ) -> Self {
-        Self { client, due: None, mac, start, end, horizon, host_name, slot: None }
+        Self { client, due: None, mac, start, end, renewed: BootSecs(0), horizon, host_name, slot: None }
     }
 
     /// Whose it is, for as long as it lasts.

@@ -262,6 +262,7 @@ impl Server {
         let gives_way = self.allocator.binding_mut(address).map(|binding| binding.mac);
         let gives_way = gives_way.and_then(|mac| self.gives_way_as(mac, address)).is_some();
         let Some(binding) = self.allocator.binding_mut(address) else { return };
+        binding.renewed = binding.renewed.max(end);
         binding.end = binding.end.max(end);
         // A second of slack above what was promised (DESIGN, durability).
         let promised = if end == BootSecs::NEVER { end } else { BootSecs(end.0.saturating_add(1)) };

@@ -111,6 +111,7 @@ impl Server {
                 self.fast_path.reopen(slot);
             }
             self.schedule(address, now);
+            self.take_up_deferred = true;
             return;
         }
         let (state, end) = match why {
@@ -145,6 +146,7 @@ impl Server {
         if let Err(error) = freed {
             tracing::error!(%error, "a closed lease cannot be freed");
         }
+        self.take_up_deferred = true;
     }
 
     /// Keeps an offered address from use: the client that it was offered to found somebody there.

@@ -107,6 +107,12 @@ impl Server {
 
     /// Sends on what the last event made.
     async fn go_on(&mut self, ears: &Ears) -> Result<(), RunError> {
+        if std::mem::take(&mut self.take_up_deferred) {
+            let now = self.now_ns()?;
+            for request in std::mem::take(&mut self.deferred) {
+                self.handle(request, now);
+            }
+        }
         self.closings.start();
         let stamp = self.timeline.to_store(self.now()?);
         self.commits.flush(stamp)?;
@@ -129,19 +135,11 @@ impl Server {
             }
             Report::Committed { id } => {
                 let now = self.now()?;
-                let mut closed = false;
                 for after in self.commits.committed(id) {
                     if let After::Closed { address, why } = after {
                         self.closed(address, why, now);
-                        closed = true;
                     } else {
                         self.leased(after, now);
-                    }
-                }
-                if closed {
-                    let now = self.now_ns()?;
-                    for request in std::mem::take(&mut self.deferred) {
-                        self.handle(request, now);
                     }
                 }
             }

@@ -51,6 +51,8 @@ pub struct Server {
     closings: Closings,
     /// Messages that wait for a lease to be closed.
     deferred: Vec<Request>,
+    /// One of those leases is closed, or open again.
+    take_up_deferred: bool,
     /// Frames to be sent, in order.
     outbox: Vec<Vec<u8>>,
     tally: Tally,

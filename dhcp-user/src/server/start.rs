@@ -171,6 +171,7 @@ pub async fn start(serve: &Serve) -> Result<(Server, Ears, String), StartError> 
         commits: Commits::new(writer),
         closings: Closings::new(graces_in),
         deferred: Vec::new(),
+        take_up_deferred: false,
         outbox: Vec::new(),
         tally: Tally::default(),
         exhausted: Throttle::new(),

@@ -64,14 +64,17 @@ impl Server {
     fn look_at(&mut self, address: Ipv4Addr, now: BootSecs) {
         let Some(binding) = self.allocator.binding_mut(address) else { return };
         if let Some(slot) = binding.slot {
-            binding.end = binding.end.max(self.fast_path.kernel_end(slot));
+            binding.renewed = binding.renewed.max(self.fast_path.kernel_end(slot));
         }
-        let (client, end, horizon) = (binding.client().clone(), binding.end, binding.horizon);
+        binding.end = binding.end.max(binding.renewed);
+        let (client, end, renewed, horizon) =
+            (binding.client().clone(), binding.end, binding.renewed, binding.horizon);
         if has_ended(end, now) {
             self.close(address, Why::Expired);
             return;
         }
-        let wanted = self.horizon_of(end);
+        // An end that is only assumed, after a kill, moves no horizon: the client may be gone.
+        let wanted = self.horizon_of(renewed);
         if wanted > horizon
             && self.refresh_at(horizon) <= now
             && let Some(op) = self.row(address, LeaseState::Bound, end, wanted)
