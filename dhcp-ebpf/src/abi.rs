@@ -488,3 +488,43 @@ const _: () = {
     assert!(size_of::<Template>() == 24 + SELECTORS_MAX + BODY_MAX);
     assert!(size_of::<SideValue>() == 256);
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_say_what_was_put_into_them() {
+        for generation in [0, 1, u16::MAX] {
+            for open in [false, true] {
+                let control =
+                    Control { open, kind: IDENTITY_OPTION, len: 255, generation, template: NO_TEMPLATE };
+                assert_eq!(Control::from_word(control.to_word()), control);
+            }
+        }
+        let bounds = Bounds { horizon: BootSecs::NEVER, promised: BootSecs(7) };
+        assert_eq!(Bounds::from_word(bounds.to_word()), bounds);
+        let promise = Promise { end: BootSecs(7), address: Ip([10, 0, 0, 255]) };
+        assert_eq!(Promise::from_word(promise.to_word()), promise);
+    }
+
+    #[test]
+    fn a_closed_slot_differs_from_an_open_one_in_one_bit() {
+        let open = Control { open: true, kind: 1, len: 6, generation: 3, template: 9 };
+        assert_eq!(open.to_word() ^ Control { open: false, ..open }.to_word(), 1);
+    }
+
+    #[test]
+    fn promises_round_up_and_checks_round_down() {
+        assert_eq!(BootSecs::begun(1_999_999_999), BootSecs(1));
+        assert_eq!(BootSecs::reached(1_000_000_001), BootSecs(2));
+    }
+
+    #[test]
+    fn only_an_infinite_lease_never_ends() {
+        assert_eq!(BootSecs(5).plus(LeaseSecs::INFINITE), BootSecs::NEVER);
+        assert_eq!(BootSecs(5).plus(LeaseSecs(10)), BootSecs(15));
+        assert_eq!(BootSecs(u32::MAX - 3).plus(LeaseSecs(3)), BootSecs(u32::MAX - 1));
+        assert_eq!(BootSecs(u32::MAX - 3).plus(LeaseSecs(60)), BootSecs(u32::MAX - 1));
+    }
+}

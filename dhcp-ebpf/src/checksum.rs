@@ -63,3 +63,53 @@ pub fn udp(datagram: &Datagram) -> u64 {
 fn udp_end(datagram: &Datagram) -> usize {
     size_of::<ipv4::Header>() + usize::from(fresh(&datagram.udp.len).get())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::IntoBytes;
+
+    /// RFC 1071 §4.1, octet by octet.
+    fn naive(octets: &[u8]) -> u16 {
+        let mut sum = 0u32;
+        for pair in octets.chunks(2) {
+            sum += u32::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]));
+        }
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        sum as u16
+    }
+
+    #[test]
+    fn the_sum_is_that_of_rfc_1071_at_every_length() {
+        let mut datagram = Datagram::zeroed();
+        for (index, octet) in datagram.as_mut_bytes().iter_mut().enumerate() {
+            *octet = (index * 197 + 13) as u8;
+        }
+        for udp_len in 8..(DATAGRAM_MAX - 20) as u16 {
+            datagram.udp.len = udp_len.into();
+            let octets = datagram.as_bytes();
+            let mut whole = std::vec![0, 17];
+            whole.extend(udp_len.to_be_bytes());
+            whole.extend(&octets[12..20]);
+            whole.extend(&octets[20..20 + usize::from(udp_len)]);
+            assert_eq!(fold(udp(&datagram)).to_ne_bytes(), naive(&whole).to_be_bytes(), "{udp_len}");
+        }
+    }
+
+    #[test]
+    fn a_header_from_a_capture_sums_to_ones() {
+        let octets =
+            [0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7];
+        let datagram = Datagram::copy_of(&octets).unwrap();
+        assert_eq!(fold(ip_header(&datagram.ip)), 0xffff);
+    }
+
+    #[test]
+    fn sums_fold_to_the_last_carry() {
+        assert_eq!(fold(0xffff_ffff_ffff_ffff), 0xffff);
+        assert_eq!(fold(0x1_0000), 1);
+        assert_eq!(fold(0), 0);
+    }
+}

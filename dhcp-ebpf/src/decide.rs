@@ -264,6 +264,10 @@ fn check_datagram(link: &Link, datagram: &Datagram, len: usize) -> Result<Arrive
     if !datagram.dhcp.is_request() {
         return Err(Reason::NotRequest);
     }
+    // A client without an address is answered there: a group's would be an answer to all of it.
+    if !datagram.dhcp.mac().is_unicast() {
+        return Err(Reason::Chaddr);
+    }
     Ok(Arrived { by_unicast, local, options_len })
 }
 

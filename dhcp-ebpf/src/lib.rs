@@ -15,3 +15,6 @@ pub mod reason;
 pub mod reply;
 pub mod shape;
 pub mod wire;
+
+#[cfg(test)]
+extern crate std;

@@ -64,6 +64,7 @@ struct Work {
 
 /// Answers the DHCPREQUESTs whose answer is already decided; passes everything else.
 #[xdp]
+#[expect(clippy::needless_pass_by_value, reason = "aya's entry makes the context and gives it away")]
 fn dhcp(context: XdpContext) -> u32 {
     let (reason, action) = match answer(&context) {
         Ok(reason) => (reason, xdp_action::XDP_TX),

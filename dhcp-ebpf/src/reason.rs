@@ -58,6 +58,8 @@ reasons! {
     UdpChecksum = "udp-checksum",
     /// Not a request from Ethernet with DHCP's cookie.
     NotRequest = "not-request",
+    /// `chaddr` is no host's hardware address.
+    Chaddr = "chaddr",
     /// `giaddr` is no relay's that is configured.
     Relay = "relay",
     /// The options end nowhere, overlap, or have a wrong length.

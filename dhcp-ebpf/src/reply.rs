@@ -239,3 +239,102 @@ fn write_ip_udp(reply: &mut Datagram, len: u16, patches: &Patches) {
     // RFC 768: a checksum that comes out as zero is sent as all ones; zero says that there is none.
     reply.udp.checksum = if sum == 0 { [0xff; 2] } else { sum.to_ne_bytes() };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::OPTIONS_AT;
+    use zerocopy::IntoBytes;
+
+    const SOURCE: Mac = Mac([2, 0, 0, 0, 0, 1]);
+    const CHADDR: Mac = Mac([2, 0, 0, 0, 0, 2]);
+    const YIADDR: Ip = Ip([10, 0, 0, 9]);
+
+    fn request() -> Datagram {
+        let mut request = Datagram::zeroed();
+        request.dhcp.chaddr[..6].copy_from_slice(&CHADDR.0);
+        request.dhcp.secs = 9.into();
+        request.dhcp.hops = 3;
+        request
+    }
+
+    /// RFC 2131 §4.1.
+    #[test]
+    fn replies_go_where_the_rfc_sends_them() {
+        let mut message = request().dhcp;
+        let to = Destination::of(&message, SOURCE, YIADDR);
+        assert_eq!(to, Destination { ip: YIADDR, port: 68, mac: CHADDR }, "no address yet");
+        message.flags = dhcp::FLAG_BROADCAST.into();
+        assert_eq!(Destination::of(&message, SOURCE, YIADDR), Destination::BROADCAST);
+        message.ciaddr = Ip([10, 0, 0, 8]);
+        let to = Destination::of(&message, SOURCE, YIADDR);
+        assert_eq!(to, Destination { ip: message.ciaddr, port: 68, mac: SOURCE }, "ciaddr before the flag");
+        message.giaddr = Ip([10, 1, 0, 1]);
+        let to = Destination::of(&message, SOURCE, YIADDR);
+        assert_eq!(to, Destination { ip: message.giaddr, port: 67, mac: SOURCE }, "the relay before all");
+    }
+
+    fn template(options: &[u8]) -> Template {
+        let mut template = Template {
+            epoch: 0,
+            lease: LeaseSecs(600),
+            profile: 0,
+            body_len: (240 + options.len()) as u16,
+            selectors_len: 0,
+            server_id_at: 0,
+            lease_at: 0,
+            selectors: [0; _],
+            body: [0; _],
+            reserved: [0; _],
+        };
+        template.body[..3].copy_from_slice(&[2, 1, 6]);
+        template.body[236..240].copy_from_slice(&dhcp::COOKIE);
+        template.body[240..240 + options.len()].copy_from_slice(options);
+        template
+    }
+
+    #[test]
+    fn echoes_come_last_and_padding_is_zero() {
+        let mut request = request();
+        request.options[..9].copy_from_slice(&[61, 2, 1, 7, 82, 3, 1, 1, 5]);
+        let echoed = Echoed { client_id: Span { at: 2, len: 2 }, relay_info: Span { at: 6, len: 3 } };
+        let mut template = template(&[53, 1, 5, 54, 4, 0, 0, 0, 0, 51, 4, 0, 0, 0, 0]);
+        (template.server_id_at, template.lease_at) = (245, 251);
+        let patches = Patches {
+            yiaddr: YIADDR,
+            server_id: Ip([10, 0, 0, 1]),
+            lease: LeaseSecs(600),
+            to: Destination::BROADCAST,
+            ..Patches::default()
+        };
+        // What was in the buffer before must not show.
+        let mut reply = Datagram::copy_of(&[0xee; DATAGRAM_MAX]).unwrap();
+        let len = usize::from(write(&mut reply, &request, &template, &patches, &echoed).unwrap());
+        assert_eq!(len, DHCP_AT + MESSAGE_MIN);
+        let options = &reply.as_bytes()[OPTIONS_AT..len];
+        let expected = [53, 1, 5, 54, 4, 10, 0, 0, 1, 51, 4, 0, 0, 2, 88, 61, 2, 1, 7, 82, 3, 1, 1, 5, 255];
+        assert_eq!(options[..expected.len()], expected);
+        assert!(options[expected.len()..].iter().all(|octet| *octet == 0), "{options:?}");
+        assert_eq!((reply.dhcp.secs.get(), reply.dhcp.hops, reply.dhcp.yiaddr), (0, 0, YIADDR));
+        assert_eq!(checksum::fold(checksum::udp(&reply)), 0xffff);
+        assert_eq!(checksum::fold(checksum::ip_header(&reply.ip)), 0xffff);
+    }
+
+    #[test]
+    fn a_reply_as_long_as_can_be_is_whole_and_a_longer_one_is_none() {
+        let mut request = request();
+        request.options.fill(1);
+        let echoed = Echoed { client_id: Span { at: 0, len: 255 }, relay_info: Span::default() };
+        let options = [43; BODY_MAX - 240];
+        let mut reply = Datagram::zeroed();
+        let write = |reply: &mut _, template: &_, echoed: &_| {
+            write(reply, &request, template, &Patches::default(), echoed)
+        };
+        let len = write(&mut reply, &template(&options), &echoed).unwrap();
+        assert_eq!(usize::from(len), DHCP_AT + BODY_MAX + 257 + 1);
+        assert_eq!(reply.options[..options.len()], options);
+        assert_eq!(reply.options[BODY_MAX - 240 + 257], code::END);
+        let both = Echoed { relay_info: Span { at: 0, len: 255 }, ..echoed };
+        assert_eq!(write(&mut reply, &template(&options), &both), None);
+    }
+}

@@ -1,12 +1,14 @@
 //! The laboratory of the end-to-end tests: network namespaces ([`lab`]), the server under test ([`daemon`], [`site`]), an
 //! encoder and a strict parser of their own ([`encode`]), raw clients ([`port`], [`client`], [`herd`]) and Debian's
-//! ([`real`]).
+//! ([`real`]); and packet fixtures ([`fixture`]).
 //!
-//! Nothing here uses the product's packet code: what a frame *should* be comes from the RFCs' tables.
+//! What a frame *should* be comes from the RFCs' tables: nothing but the fixtures' runners, which run it, uses the
+//! product's packet code.
 
 pub mod client;
 pub mod daemon;
 pub mod encode;
+pub mod fixture;
 pub mod herd;
 pub mod lab;
 pub mod port;

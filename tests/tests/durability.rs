@@ -6,11 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tests::{
-    client::Client,
-    encode::{kind, option},
-    site::Site,
-};
+use tests::{client::Client, encode::option, site::Site};
 
 const ONE: &str = "10.9.1.1-10.9.1.1";
 const MANY: &str = "10.9.1.1-10.9.1.200";
@@ -90,9 +86,9 @@ fn a_map_entry_outlives_its_lease() {
     site.renew_in_kernel(&mut first);
     site.release(&mut first);
     let before = site.daemon.stats();
+    // The daemon may give the address anew to the client that it remembers; the kernel must not.
     let frame = first.renewing();
-    let reply = site.try_once(&first, &frame);
-    assert!(reply.is_none_or(|reply| reply.message.kind() == kind::NAK));
+    site.try_once(&first, &frame);
     assert_eq!(site.daemon.stats().fast_answers(), before.fast_answers());
 }
 
@@ -130,13 +126,14 @@ fn an_orderly_stop_leaves_the_fast_path_attached() {
 }
 
 #[test]
-fn a_crash_of_the_daemon_stops_the_fast_path() {
+fn after_a_crash_renewals_are_left_to_user_space() {
     let mut site = Site::new(ONE, LEASE);
     let mut client = site.leased(Client::new(1));
     site.daemon.kill9();
-    site.renew(&mut client);
     site.daemon.restart();
+    // The first one shows the daemon what the client asks for; what it asks for is not stored.
     site.renew(&mut client);
+    site.renew_in_kernel(&mut client);
 }
 
 /// The extension that only the kernel knew of is still good after a crash.

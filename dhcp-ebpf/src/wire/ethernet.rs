@@ -82,3 +82,48 @@ pub const fn address(header: &mut [u8; HEADER_MAX], destination: Mac, source: Ma
     let ([d0, d1, d2, d3, d4, d5], [s0, s1, s2, s3, s4, s5]) = (destination.0, source.0);
     *addresses = [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A head with these octets from the first tag or EtherType on, and a UDP header to `port` behind IPv4.
+    fn head(types: &[u8], protocol: u8, port: u16) -> [u8; HEAD_LEN] {
+        let mut head = [0; HEAD_LEN];
+        head[..12].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]);
+        head[12..12 + types.len()].copy_from_slice(types);
+        let ip = 12 + types.len();
+        head[ip + 9] = protocol;
+        head[ip + 22..ip + 24].copy_from_slice(&port.to_be_bytes());
+        head
+    }
+
+    #[test]
+    fn tags_are_told_from_none_and_from_each_other() {
+        let table: [(&[u8], _); 5] = [
+            (&[8, 0], Some((14, 0, 0))),
+            (&[0x81, 0, 0xe0, 0x64, 8, 0], Some((18, TAG_PRESENT | 100, 0))),
+            (&[0x81, 0, 0, 0, 8, 0], Some((18, TAG_PRESENT, 0))),
+            (&[0x88, 0xa8, 0, 200, 0x81, 0, 0, 100, 8, 0], Some((22, TAG_PRESENT | 200, TAG_PRESENT | 100))),
+            (&[0x86, 0xdd], None),
+        ];
+        for (types, expected) in table {
+            let found = Ethernet::of_dhcp(&head(types, 17, 67));
+            assert_eq!(found.map(|found| (found.len, found.outer, found.inner)), expected, "{types:?}");
+        }
+    }
+
+    #[test]
+    fn other_traffic_is_not_dhcp() {
+        assert_eq!(Ethernet::of_dhcp(&head(&[8, 0], 6, 67)), None, "TCP");
+        assert_eq!(Ethernet::of_dhcp(&head(&[8, 0], 17, 68)), None, "to a client");
+    }
+
+    #[test]
+    fn addresses_are_put_and_tags_stay() {
+        let mut header = [7; HEADER_MAX];
+        address(&mut header, Mac::BROADCAST, Mac([1, 2, 3, 4, 5, 6]));
+        assert_eq!(header[..12], [255, 255, 255, 255, 255, 255, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(header[12..], [7; 10]);
+    }
+}

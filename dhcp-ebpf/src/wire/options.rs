@@ -199,3 +199,82 @@ fn address(options: &[u8; OPTIONS_MAX], value: Span) -> Result<Ip, Reason> {
         part(options, value, 3)?,
     ]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::CLASS_PASS;
+
+    fn classes() -> Classes {
+        let mut classes = Classes([CLASS_IGNORED; 256]);
+        for (code, class) in
+            [(55, CLASS_SELECTOR), (60, CLASS_SELECTOR), (61, CLASS_IDENTITY), (12, CLASS_COMPARED)]
+        {
+            classes.0[code] = class;
+        }
+        classes.0[90] = CLASS_PASS;
+        classes
+    }
+
+    fn walk(octets: &[u8]) -> Result<Options, Reason> {
+        let mut options = [0xaa; OPTIONS_MAX];
+        options[..octets.len()].copy_from_slice(octets);
+        let mut found = Options::default();
+        found.walk(&options, octets.len(), &classes()).map(|()| found)
+    }
+
+    #[test]
+    fn each_class_finds_its_place() {
+        let found = walk(&[
+            0, 61, 3, 1, 2, 3, 53, 1, 3, 55, 2, 1, 3, 50, 4, 10, 0, 0, 9, 12, 1, 65, 54, 4, 10, 0, 0, 1, 57,
+            2, 2, 64, 60, 1, 9, 77, 0, 255,
+        ])
+        .unwrap();
+        assert_eq!(found.message_type, 3);
+        assert_eq!(found.echoed.client_id, Span { at: 3, len: 3 });
+        assert_eq!((found.requested_address, found.server_id), (Ip([10, 0, 0, 9]), Ip([10, 0, 0, 1])));
+        assert_eq!(found.max_message_size, 576);
+        assert_eq!(found.selectors_count, 2);
+        assert_eq!(found.selectors[0], Kept { code: 55, value: Span { at: 11, len: 2 } });
+        assert_eq!(found.compared[0], Kept { code: 12, value: Span { at: 21, len: 1 } });
+        assert!(found.has(77) && found.has(61) && !found.has(82));
+    }
+
+    #[test]
+    fn what_is_unusual_is_an_error() {
+        let table: [(&[u8], Reason); 11] = [
+            (&[], Reason::OptionsMalformed),
+            (&[53, 1, 3], Reason::OptionsMalformed),
+            (&[53], Reason::OptionsMalformed),
+            (&[53, 2, 3, 3, 255], Reason::OptionsMalformed),
+            (&[50, 3, 1, 2, 3, 255], Reason::OptionsMalformed),
+            (&[51, 3, 1, 2, 3, 255], Reason::OptionsMalformed),
+            (&[77, 9, 1, 255], Reason::OptionsMalformed),
+            (&[53, 1, 3, 53, 1, 3, 255], Reason::OptionTwice),
+            (&[90, 1, 1, 255], Reason::OptionClass),
+            (&[61, 1, 1, 255], Reason::OptionClass),
+            (&[0; STEPS_MAX + 1], Reason::OptionsTooMany),
+        ];
+        for (octets, reason) in table {
+            assert_eq!(walk(octets).unwrap_err(), reason, "{octets:?}");
+        }
+    }
+
+    #[test]
+    fn end_counts_as_a_step() {
+        let mut octets = [0; STEPS_MAX];
+        octets[STEPS_MAX - 1] = 255;
+        assert!(walk(&octets).is_ok());
+    }
+
+    #[test]
+    fn nothing_of_the_packet_before_is_left() {
+        let mut options = [0; OPTIONS_MAX];
+        options[..7].copy_from_slice(&[61, 2, 1, 1, 12, 0, 255]);
+        let mut found = Options::default();
+        found.walk(&options, 7, &classes()).unwrap();
+        options[0] = 255;
+        found.walk(&options, 7, &classes()).unwrap();
+        assert_eq!(found, Options::default());
+    }
+}

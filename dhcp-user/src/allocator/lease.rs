@@ -20,8 +20,14 @@ pub struct Binding {
     pub start: StoreSecs,
     /// The latest end that user space knows of; the kernel may have promised a later one.
     pub end: BootSecs,
+    /// The latest end that was promised since the daemon started, as far as user space knows; 0 for none.
+    pub renewed: BootSecs,
     /// The latest end that is durable.
     pub horizon: BootSecs,
+    /// The latest end that is durable, or on its way to the disk.
+    pub sent_horizon: BootSecs,
+    /// How many shapes of requests were published for this lease.
+    pub shapes: u8,
     /// The client's option 12, as it came.
     pub host_name: Option<Box<[u8]>>,
     /// Where it is published to the kernel: its index in `SLOTS`.
@@ -38,7 +44,19 @@ impl Binding {
         horizon: BootSecs,
         host_name: Option<Box<[u8]>>,
     ) -> Self {
-        Self { client, due: None, mac, start, end, horizon, host_name, slot: None }
+        Self {
+            client,
+            due: None,
+            mac,
+            start,
+            end,
+            renewed: BootSecs(0),
+            horizon,
+            sent_horizon: horizon,
+            shapes: 0,
+            host_name,
+            slot: None,
+        }
     }
 
     /// Whose it is, for as long as it lasts.

@@ -16,27 +16,22 @@ pub const HOST_NAME: u8 = 12;
 pub const OVERLOAD: u8 = 52;
 /// Parameter request list, RFC 2132 §9.8.
 pub const PARAMETERS: u8 = 55;
-/// Rapid commit, RFC 4039.
-pub const RAPID_COMMIT: u8 = 80;
 /// Authentication, RFC 3118.
 pub const AUTHENTICATION: u8 = 90;
 /// Subnet selection, RFC 3011.
 pub const SUBNET_SELECTION: u8 = 118;
-/// FORCERENEW nonce capable, RFC 6704.
-pub const FORCERENEW_NONCE: u8 = 145;
 
 /// What the slow path reads of a request beside [`STRUCTURAL`], and what each means to the kernel. A code that is
-/// neither here nor there cannot be read, so the kernel may ignore it.
+/// neither here nor there cannot be read, so the kernel may ignore it: among them 145 (RFC 6704), which says what
+/// the client could take and which dhcpcd sends with every renewal; we send no DHCPFORCERENEW.
 pub const READS: &[(u8, u8)] = &[
     (HOST_NAME, CLASS_COMPARED),
     (OVERLOAD, CLASS_PASS),
     (PARAMETERS, CLASS_SELECTOR),
     (CLIENT_ID, CLASS_IDENTITY),
-    (RAPID_COMMIT, CLASS_PASS),
     (RELAY_INFO, CLASS_PASS),
     (AUTHENTICATION, CLASS_PASS),
     (SUBNET_SELECTION, CLASS_PASS),
-    (FORCERENEW_NONCE, CLASS_PASS),
 ];
 
 /// What makes a message a message: the kernel's walk reads these by itself and asks no class.

@@ -1,13 +1,12 @@
 //! RFC 2131 §4.3: what the server does with a client's message. Each message ends in one counted outcome. An
 //! answer that gives or extends a lease goes out only when what it promises is durable; here it is only made.
 
-use super::{EPOCH, NETWORK, Server, closing::Why, commits::After, tally::Outcome};
+use super::{Server, closing::Why, tally::Outcome};
 use crate::{
-    allocator::{Binding, Holder, NoOffer, Place},
-    protocol::{Kind, MessageType, Request, State, reply, reply::PROFILE},
-    store::{LeaseRow, LeaseState, Op},
+    allocator::{Holder, NoOffer, Place},
+    protocol::{Kind, MessageType, Request, State, reply},
 };
-use dhcp_ebpf::abi::{BootSecs, Bounds};
+use dhcp_ebpf::abi::{BootSecs, Mac};
 use std::net::Ipv4Addr;
 
 /// How many messages can wait for leases that are being closed.
@@ -43,7 +42,7 @@ impl Server {
         };
         self.tally.count(message, outcome);
         if outcome == Outcome::Deferred && self.deferred.len() < DEFERRED_MAX {
-            self.deferred.push(request);
+            self.deferred.push((now, request));
         }
     }
 
@@ -89,7 +88,10 @@ impl Server {
     /// the daemon was restarted since, is as good as one that is not.
     fn selecting(&mut self, request: &Request, address: Ipv4Addr, now: u64) -> Outcome {
         match self.allocator.record_of(&request.client) {
-            Some((held, Holder::Bound(_))) if held == address => self.extend(request, address, now),
+            Some((held, Holder::Bound(_))) if held == address => match self.gives_way(request.mac, address) {
+                Some(why) => self.refuse(request, why),
+                None => self.extend(request, address, now),
+            },
             Some((_, Holder::Closing(_))) => Outcome::Deferred,
             Some((held, Holder::Bound(_))) => {
                 let offered = matches!(
@@ -118,7 +120,7 @@ impl Server {
         let record = self.allocator.record_of(&request.client);
         match (&record, self.allocator.holder(address)) {
             (Some((held, Holder::Bound(_))), _) if *held == address => {
-                self.gives_way(request, address).map_or(Record::Theirs, Record::Refused)
+                self.gives_way(request.mac, address).map_or(Record::Theirs, Record::Refused)
             }
             (Some((held, Holder::Closing(_))), _) if *held == address => Record::Closing,
             (Some((held, Holder::Free { .. })), _) if *held == address => Record::Lapsed,
@@ -140,11 +142,7 @@ impl Server {
 
     /// Why a holder is refused at its next renewal, although its lease has not ended: its address is not the
     /// network's any more, or is reserved for another host, or it has a free one reserved for itself.
-    fn gives_way(&self, request: &Request, address: Ipv4Addr) -> Option<&'static str> {
-        self.gives_way_as(request.mac, address)
-    }
-
-    pub(super) fn gives_way_as(&self, mac: dhcp_ebpf::abi::Mac, address: Ipv4Addr) -> Option<&'static str> {
+    pub(super) fn gives_way(&self, mac: Mac, address: Ipv4Addr) -> Option<&'static str> {
         match self.allocator.place(address) {
             Place::Outside => return Some("address no longer served"),
             Place::Reserved(owner) if owner != mac => return Some("address reserved for another host"),
@@ -153,168 +151,6 @@ impl Server {
         let reserved = self.allocator.reservation(mac).filter(|reserved| *reserved != address)?;
         matches!(self.allocator.holder(reserved), Holder::Free { .. })
             .then_some("another address is reserved for you")
-    }
-
-    /// Gives a free or offered address.
-    fn bind(&mut self, request: &Request, address: Ipv4Addr, now: u64) -> Outcome {
-        if self.commits.stalled {
-            return Outcome::StoreStalled;
-        }
-        let lease = self.settings.lease;
-        let end = BootSecs::reached(now).plus(lease);
-        // Nothing is durable yet: a horizon of 0 lets nobody promise anything.
-        let binding = Binding::new(
-            request.client.clone(),
-            request.mac,
-            self.timeline.to_store(BootSecs::begun(now)),
-            end,
-            BootSecs(0),
-            request.host_name.clone(),
-        );
-        if let Err(error) = self.allocator.bind(address, binding) {
-            tracing::debug!(%address, client = %request.client, %error, "refused");
-            return self.refuse(request, "address not available");
-        }
-        self.acknowledge(request, address, end, Promise::New)
-    }
-
-    /// Extends the lease that the client has.
-    fn extend(&mut self, request: &Request, address: Ipv4Addr, now: u64) -> Outcome {
-        let end = BootSecs::reached(now).plus(self.settings.lease);
-        let Some(binding) = self.allocator.binding_mut(address) else { return Outcome::NotTheirs };
-        let renamed = request.host_name.is_some() && request.host_name != binding.host_name;
-        let changed = renamed || binding.mac != request.mac;
-        if end > binding.horizon || changed {
-            if self.commits.stalled {
-                return Outcome::StoreStalled;
-            }
-            binding.mac = request.mac;
-            if renamed {
-                binding.host_name.clone_from(&request.host_name);
-            }
-            let promise = if renamed { Promise::Renamed } else { Promise::New };
-            return self.acknowledge(request, address, end, promise);
-        }
-        self.acknowledge(request, address, end, Promise::Durable)
-    }
-
-    /// Makes the answer, and sends it once its promise is durable.
-    fn acknowledge(
-        &mut self,
-        request: &Request,
-        address: Ipv4Addr,
-        end: BootSecs,
-        promise: Promise,
-    ) -> Outcome {
-        let made = self.replies.ack(request);
-        let Some(reply) = reply::frame(request, &made.template, Kind::Ack { yiaddr: address }) else {
-            return Outcome::NoReply;
-        };
-        let template = match &request.selectors {
-            Some(selectors) if made.publishable => {
-                self.fast_path.template_for(EPOCH, PROFILE, selectors.as_bytes(), || Some(*made.template))
-            }
-            _ => None,
-        };
-        if promise == Promise::Durable {
-            self.raise(address, end, template);
-            self.outbox.push(reply);
-            return Outcome::Ack;
-        }
-        let horizon = self.horizon_of(end);
-        let Some(op) = self.row(address, LeaseState::Bound, end, horizon) else { return Outcome::NotTheirs };
-        if promise == Promise::Renamed {
-            self.rename(address);
-        }
-        let client = request.client.clone();
-        let reply = Some(reply);
-        self.commits.add(op, After::Leased { address, client, end, horizon, template, reply });
-        Outcome::Ack
-    }
-
-    /// The store holds a lease's row by now: publish or raise it, then answer.
-    pub(super) fn leased(&mut self, after: After, now: BootSecs) {
-        let (address, client, horizon) = match &after {
-            After::Leased { address, client, horizon, .. } | After::Horizon { address, client, horizon } => {
-                (*address, client, *horizon)
-            }
-            After::Closed { .. } => return,
-        };
-        // It may have been released meanwhile.
-        let Some(binding) = self.allocator.binding_mut(address).filter(|binding| binding.client() == client)
-        else {
-            return;
-        };
-        binding.horizon = binding.horizon.max(horizon);
-        if let Some(slot) = binding.slot {
-            self.fast_path.set_horizon(slot, binding.horizon);
-        }
-        if let After::Leased { end, template, reply, .. } = after {
-            self.raise(address, end, template);
-            self.outbox.extend(reply);
-        }
-        self.schedule(address, now);
-    }
-
-    /// Raises the end of a lease, before the answer that promises it leaves; a lease that the kernel does not know
-    /// is published.
-    fn raise(&mut self, address: Ipv4Addr, end: BootSecs, template: Option<u32>) {
-        let gives_way = self.allocator.binding_mut(address).map(|binding| binding.mac);
-        let gives_way = gives_way.and_then(|mac| self.gives_way_as(mac, address)).is_some();
-        let Some(binding) = self.allocator.binding_mut(address) else { return };
-        binding.end = binding.end.max(end);
-        // A second of slack above what was promised (DESIGN, durability).
-        let promised = if end == BootSecs::NEVER { end } else { BootSecs(end.0.saturating_add(1)) };
-        if let Some(slot) = binding.slot {
-            self.fast_path.promise(slot, promised);
-            if template.is_some() {
-                self.fast_path.set_template(slot, template);
-            }
-        } else if !gives_way {
-            let bounds = Bounds { horizon: binding.horizon, promised };
-            let name = binding.host_name.as_deref();
-            match self.fast_path.publish(NETWORK, address, binding.client(), bounds, template, name) {
-                Ok(slot) => binding.slot = Some(slot),
-                Err(error) => {
-                    self.unpublished += 1;
-                    if let Some(times) = self.map_full.line() {
-                        tracing::warn!(times, %error, "leases are served from user space alone");
-                    }
-                }
-            }
-        }
-    }
-
-    /// Publishes the host name that a lease has by now.
-    fn rename(&mut self, address: Ipv4Addr) {
-        let Some(binding) = self.allocator.binding_mut(address) else { return };
-        if let Some(slot) = binding.slot
-            && let Err(error) = self.fast_path.set_host_name(slot, binding.host_name.as_deref())
-        {
-            tracing::warn!(%error, "a host name is not published; the client's renewals pass");
-        }
-    }
-
-    /// A lease's row as it is to be stored.
-    pub(super) fn row(
-        &mut self,
-        address: Ipv4Addr,
-        state: LeaseState,
-        end: BootSecs,
-        horizon: BootSecs,
-    ) -> Option<Op> {
-        let binding = self.allocator.binding_mut(address)?;
-        Some(Op::Put(LeaseRow {
-            network: NETWORK,
-            address,
-            client: binding.client().clone(),
-            mac: binding.mac,
-            host_name: binding.host_name.clone(),
-            state,
-            start: binding.start,
-            end: self.timeline.to_store(end),
-            horizon: self.timeline.to_store(horizon),
-        }))
     }
 
     /// RFC 2131 §4.3.3: somebody else has the address.
@@ -327,6 +163,7 @@ impl Server {
             Holder::Bound(binding) if *binding.client() == request.client => {
                 self.close(address, Why::Declined);
             }
+            Holder::Closing(binding) if *binding.client() == request.client => return Outcome::Deferred,
             Holder::Offered { client, .. } if *client == request.client => self.quarantine(address, now),
             _ => return Outcome::NotTheirs,
         }
@@ -345,11 +182,13 @@ impl Server {
                 self.close(address, Why::Released);
                 Outcome::Released
             }
+            // It may be open again in a moment.
+            Holder::Closing(binding) if *binding.client() == request.client => Outcome::Deferred,
             _ => Outcome::NotTheirs,
         }
     }
 
-    fn refuse(&mut self, request: &Request, why: &str) -> Outcome {
+    pub(super) fn refuse(&mut self, request: &Request, why: &str) -> Outcome {
         let made = self.replies.nak(request, why);
         self.send(reply::frame(request, &made.template, Kind::Nak), Outcome::Nak)
     }
@@ -360,15 +199,4 @@ impl Server {
         self.outbox.push(reply);
         outcome
     }
-}
-
-/// What an acknowledgement promises, beside what is durable.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Promise {
-    /// Nothing: it ends before the horizon.
-    Durable,
-    /// A later end, or a change of the row.
-    New,
-    /// The same, with another host name.
-    Renamed,
 }

@@ -2,7 +2,11 @@
 //! ▶ commit ▶ unpublish ▶ free. One grace serves all leases that are to be closed at the moment.
 
 use super::{Server, commits::After};
-use crate::{store::LeaseState, sys::membarrier};
+use crate::{
+    allocator::{Holder, Place},
+    store::LeaseState,
+    sys::membarrier,
+};
 use dhcp_ebpf::abi::{BootSecs, LeaseSecs};
 use std::{io, net::Ipv4Addr};
 use tokio::sync::mpsc;
@@ -38,19 +42,21 @@ pub(super) struct Grace {
 pub(super) struct Closings {
     waiting: Vec<Closing>,
     in_grace: bool,
+    /// The kernel refused the last grace.
+    failed: bool,
     graces: mpsc::UnboundedSender<Grace>,
 }
 
 impl Closings {
     /// None yet; graces that are over are sent to `graces`.
     pub(super) fn new(graces: mpsc::UnboundedSender<Grace>) -> Self {
-        Self { waiting: Vec::new(), in_grace: false, graces }
+        Self { waiting: Vec::new(), in_grace: false, failed: false, graces }
     }
 
     /// Begins a grace, if there is something to wait for and none is under way. It takes some milliseconds, so a
     /// thread of its own waits for it.
     pub(super) fn start(&mut self) {
-        if self.in_grace || self.waiting.is_empty() {
+        if self.in_grace || self.failed || self.waiting.is_empty() {
             return;
         }
         self.in_grace = true;
@@ -61,6 +67,11 @@ impl Closings {
             // Nobody listens any more where the daemon ends: the leases stay bound in the store.
             graces.send(Grace { closings, outcome }).unwrap_or_default();
         });
+    }
+
+    /// Lets a grace that the kernel refused be asked for once more.
+    pub(super) fn try_again(&mut self) {
+        self.failed = false;
     }
 
     /// Whether nothing waits.
@@ -89,6 +100,7 @@ impl Server {
         if let Err(error) = grace.outcome {
             tracing::error!(%error, "membarrier failed; the leases stay closed until it works");
             self.closings.waiting.extend(grace.closings);
+            self.closings.failed = true;
             return;
         }
         for closing in grace.closings {
@@ -111,6 +123,7 @@ impl Server {
                 self.fast_path.reopen(slot);
             }
             self.schedule(address, now);
+            self.take_up_deferred = true;
             return;
         }
         let (state, end) = match why {
@@ -129,7 +142,7 @@ impl Server {
     /// The final end is stored: the address is free, or in quarantine.
     pub(super) fn closed(&mut self, address: Ipv4Addr, why: Why, now: BootSecs) {
         let slot = match self.allocator.holder(address) {
-            crate::allocator::Holder::Closing(binding) => binding.slot,
+            Holder::Closing(binding) => binding.slot,
             _ => return,
         };
         if let Some(slot) = slot
@@ -145,6 +158,10 @@ impl Server {
         if let Err(error) = freed {
             tracing::error!(%error, "a closed lease cannot be freed");
         }
+        if let Place::Reserved(mac) = self.allocator.place(address) {
+            self.recall(mac, address);
+        }
+        self.take_up_deferred = true;
     }
 
     /// Keeps an offered address from use: the client that it was offered to found somebody there.

@@ -12,7 +12,10 @@ use crate::{
     },
 };
 use dhcp_ebpf::abi::BootSecs;
-use std::net::Ipv4Addr;
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 /// What is done once a change is durable.
 #[derive(Debug)]
@@ -50,11 +53,22 @@ pub(super) enum After {
     },
 }
 
+/// A batch that is not durable yet.
+struct InFlight {
+    id: u64,
+    since: Instant,
+    after: Vec<After>,
+}
+
+/// How long a batch may take before the disk counts as failing: an answer that comes later than this would count
+/// from a moment that the client no longer counts from.
+const HANGS: Duration = Duration::from_secs(2);
+
 /// The changes on their way to the disk.
 pub(super) struct Commits {
     writer: Writer<SqliteStore>,
     next: u64,
-    in_flight: Option<(u64, Vec<After>)>,
+    in_flight: Option<InFlight>,
     ops: Vec<Op>,
     after: Vec<After>,
     /// The store fails at the moment.
@@ -81,20 +95,30 @@ impl Commits {
         let id = self.next;
         self.next += 1;
         self.writer.send(Batch { id, ops: std::mem::take(&mut self.ops), stamp })?;
-        self.in_flight = Some((id, std::mem::take(&mut self.after)));
+        self.in_flight = Some(InFlight { id, since: Instant::now(), after: std::mem::take(&mut self.after) });
         Ok(())
     }
 
     /// A batch is durable: what is to be done now, in the order of the changes.
     pub(super) fn committed(&mut self, id: u64) -> Vec<After> {
-        self.in_flight.take_if(|(in_flight, _)| *in_flight == id).map_or_else(Vec::new, |(_, after)| after)
+        self.stalled = false;
+        let done = self.in_flight.take_if(|in_flight| in_flight.id == id);
+        done.map_or_else(Vec::new, |in_flight| in_flight.after)
+    }
+
+    /// Takes a disk that hangs for one that fails.
+    pub(super) fn watch(&mut self) {
+        if !self.stalled && self.in_flight.as_ref().is_some_and(|batch| batch.since.elapsed() > HANGS) {
+            tracing::error!("the disk hangs: no new lease until it is back; bound clients go on");
+            self.stall();
+        }
     }
 
     /// The store fails. Who waits for an answer will have asked again by the time that it is back: an answer as
     /// late as that would promise time that has passed.
     pub(super) fn stall(&mut self) {
         self.stalled = true;
-        let waiting = self.in_flight.iter_mut().flat_map(|(_, after)| after).chain(&mut self.after);
+        let waiting = self.in_flight.iter_mut().flat_map(|batch| &mut batch.after).chain(&mut self.after);
         for after in waiting {
             if let After::Leased { reply, .. } = after {
                 *reply = None;

@@ -6,7 +6,7 @@ use crate::{
     control::{Answer, Request as Question},
     protocol::Request,
     store::{
-        LeaseState, Storage, StoreError,
+        Storage, StoreError,
         writer::{Report, WriterError},
     },
     sys::{membarrier, packet::Batch},
@@ -19,6 +19,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 const TICK: Duration = Duration::from_millis(500);
 /// How long an orderly stop waits for what is in hand.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long a message can wait for a lease to be closed, in nanoseconds.
+const DEFERRED_NS: u64 = 3_000_000_000;
 
 /// The daemon can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +110,15 @@ impl Server {
 
     /// Sends on what the last event made.
     async fn go_on(&mut self, ears: &Ears) -> Result<(), RunError> {
+        if std::mem::take(&mut self.take_up_deferred) {
+            let now = self.now_ns()?;
+            for (came, request) in std::mem::take(&mut self.deferred) {
+                // Its client has asked again by now, or wants something else.
+                if now.saturating_sub(came) < DEFERRED_NS {
+                    self.handle(request, now);
+                }
+            }
+        }
         self.closings.start();
         let stamp = self.timeline.to_store(self.now()?);
         self.commits.flush(stamp)?;
@@ -129,19 +141,11 @@ impl Server {
             }
             Report::Committed { id } => {
                 let now = self.now()?;
-                let mut closed = false;
                 for after in self.commits.committed(id) {
                     if let After::Closed { address, why } = after {
                         self.closed(address, why, now);
-                        closed = true;
                     } else {
                         self.leased(after, now);
-                    }
-                }
-                if closed {
-                    let now = self.now_ns()?;
-                    for request in std::mem::take(&mut self.deferred) {
-                        self.handle(request, now);
                     }
                 }
             }
@@ -184,18 +188,18 @@ impl Server {
         Ok(())
     }
 
-    /// What the kernel promised on its own. Nothing is under way any more that could promise more.
+    /// What was promised, by the kernel too. Nothing is under way any more that could promise more.
     fn commit_final_ends(&mut self) {
-        let moved: Vec<(Ipv4Addr, BootSecs, BootSecs)> = self
+        let ends: Vec<(Ipv4Addr, BootSecs)> = self
             .allocator
             .bindings()
-            .filter_map(|(address, binding)| {
-                let end = binding.end.max(self.fast_path.kernel_end(binding.slot?));
-                Some((address, end, binding.horizon))
+            .map(|(address, binding)| {
+                let kernel = binding.slot.map_or(BootSecs(0), |slot| self.fast_path.kernel_end(slot));
+                (address, binding.end.max(kernel))
             })
             .collect();
-        for (address, end, horizon) in moved {
-            if let Some(op) = self.row(address, LeaseState::Bound, end, horizon) {
+        for (address, end) in ends {
+            if let Some((op, _)) = self.bound_row(address, end, BootSecs(0)) {
                 self.commits.add(op, None);
             }
         }

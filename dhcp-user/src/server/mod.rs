@@ -7,6 +7,7 @@ mod answers;
 mod closing;
 mod commits;
 mod event_loop;
+mod leases;
 mod start;
 mod tally;
 mod upkeep;
@@ -49,8 +50,10 @@ pub struct Server {
     fast_path: FastPath,
     commits: Commits,
     closings: Closings,
-    /// Messages that wait for a lease to be closed.
-    deferred: Vec<Request>,
+    /// Messages that wait for a lease to be closed, and when (nanoseconds of the boot clock) they came.
+    deferred: Vec<(u64, Request)>,
+    /// One of those leases is closed, or open again.
+    take_up_deferred: bool,
     /// Frames to be sent, in order.
     outbox: Vec<Vec<u8>>,
     tally: Tally,

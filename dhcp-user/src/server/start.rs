@@ -171,6 +171,7 @@ pub async fn start(serve: &Serve) -> Result<(Server, Ears, String), StartError> 
         commits: Commits::new(writer),
         closings: Closings::new(graces_in),
         deferred: Vec::new(),
+        take_up_deferred: false,
         outbox: Vec::new(),
         tally: Tally::default(),
         exhausted: Throttle::new(),
@@ -268,7 +269,7 @@ impl Server {
         let leases: Vec<_> = self
             .allocator
             .bindings()
-            .filter(|(address, binding)| self.gives_way_as(binding.mac, *address).is_none())
+            .filter(|(address, binding)| self.gives_way(binding.mac, *address).is_none())
             .map(|(address, binding)| {
                 let bounds = Bounds { horizon: binding.horizon, promised: binding.end };
                 (address, binding.client().clone(), bounds, binding.host_name.clone())

@@ -2,7 +2,7 @@
 //! end or its horizon can have come, not before: an interval in which nothing falls due writes nothing.
 
 use super::{Server, commits::After};
-use crate::{allocator::Binding, server::closing::Why, store::LeaseState};
+use crate::{allocator::Binding, server::closing::Why};
 use dhcp_ebpf::abi::{BootSecs, LeaseSecs};
 use std::net::Ipv4Addr;
 
@@ -23,10 +23,11 @@ fn over_at(end: BootSecs) -> BootSecs {
 impl Server {
     /// The horizon of a lease with this end, DESIGN: at most some lease times beyond it.
     pub(super) fn horizon_of(&self, end: BootSecs) -> BootSecs {
-        if self.settings.lease == LeaseSecs::INFINITE {
-            return BootSecs::NEVER;
+        let lease = self.settings.lease;
+        if end == BootSecs::NEVER || lease == LeaseSecs::INFINITE {
+            return end;
         }
-        end.plus(LeaseSecs(self.settings.lease.0.saturating_mul(self.settings.horizon).min(u32::MAX - 1)))
+        end.plus(LeaseSecs(lease.0.saturating_mul(self.settings.horizon).min(LeaseSecs::INFINITE.0 - 1)))
     }
 
     /// When the horizon has to move so that the next renewal still fits: one and a half lease times before it,
@@ -43,7 +44,9 @@ impl Server {
     pub(super) fn schedule(&mut self, address: Ipv4Addr, now: BootSecs) {
         let Some(&mut Binding { end, horizon, .. }) = self.allocator.binding_mut(address) else { return };
         let (refresh, over) = (self.refresh_at(horizon), over_at(end));
-        let at = if refresh > now { refresh.min(over) } else { over };
+        // A client that is late for T1 moves its horizon when it has come.
+        let often = BootSecs(now.0.saturating_add((self.settings.lease.0 / 8).max(1)));
+        let at = if refresh > now { refresh.min(over) } else { over.min(often) };
         if let Err(error) = self.allocator.schedule(address, at.max(BootSecs(now.0.saturating_add(1)))) {
             tracing::error!(%error, "a lease cannot be scheduled");
         }
@@ -52,6 +55,8 @@ impl Server {
     /// Looks at what is due. Called about once a second.
     pub(super) fn upkeep(&mut self, now: BootSecs) {
         self.allocator.lapse_offers(now);
+        self.closings.try_again();
+        self.commits.watch();
         if self.commits.stalled {
             // Nothing could be stored; all of it is due when the store is back.
             return;
@@ -64,19 +69,23 @@ impl Server {
     fn look_at(&mut self, address: Ipv4Addr, now: BootSecs) {
         let Some(binding) = self.allocator.binding_mut(address) else { return };
         if let Some(slot) = binding.slot {
-            binding.end = binding.end.max(self.fast_path.kernel_end(slot));
+            binding.renewed = binding.renewed.max(self.fast_path.kernel_end(slot));
         }
-        let (client, end, horizon) = (binding.client().clone(), binding.end, binding.horizon);
+        binding.end = binding.end.max(binding.renewed);
+        let client = binding.client().clone();
+        let Binding { end, renewed, horizon, sent_horizon: sent, .. } = *binding;
         if has_ended(end, now) {
             self.close(address, Why::Expired);
             return;
         }
-        let wanted = self.horizon_of(end);
-        if wanted > horizon
+        // An end that is only assumed, after a kill, moves no horizon: the client may be gone.
+        let wanted = self.horizon_of(renewed);
+        if renewed > BootSecs(0)
+            && wanted > sent
             && self.refresh_at(horizon) <= now
-            && let Some(op) = self.row(address, LeaseState::Bound, end, wanted)
+            && let Some((op, horizon)) = self.bound_row(address, end, wanted)
         {
-            self.commits.add(op, After::Horizon { address, client, horizon: wanted });
+            self.commits.add(op, After::Horizon { address, client, horizon });
         }
         self.schedule(address, now);
     }

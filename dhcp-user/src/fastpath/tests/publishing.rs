@@ -5,7 +5,9 @@ use crate::{
     fastpath::leases::{lease_key, side_key},
     identity::ClientId,
 };
-use dhcp_ebpf::abi::{BootSecs, Bounds, Control, IDENTITY_CHADDR, IDENTITY_OPTION, Mac, NO_TEMPLATE};
+use dhcp_ebpf::abi::{
+    BootSecs, Bounds, Control, IDENTITY_CHADDR, IDENTITY_OPTION, Mac, NO_TEMPLATE, Promise,
+};
 use std::{net::Ipv4Addr, time::Instant};
 
 const NETWORK: u32 = 1;
@@ -22,13 +24,18 @@ fn publish(fast_path: &mut FastPath) -> u32 {
     fast_path.publish(NETWORK, ADDRESS, &client(), BOUNDS, None, None).unwrap()
 }
 
+/// What the kernel has promised of [`ADDRESS`].
+fn promised(end: u32) -> Promise {
+    Promise { end: BootSecs(end), address: ADDRESS.into() }
+}
+
 /// A slot as the kernel gives it to a lookup: its words, and its identity.
-fn raw(fast_path: &FastPath, slot: u32) -> (Control, Bounds, u64, [u8; 40]) {
+fn raw(fast_path: &FastPath, slot: u32) -> (Control, Bounds, Promise, [u8; 40]) {
     let slots: Array<_, [u8; 64]> = fast_path.ebpf.map("SLOTS").unwrap().try_into().unwrap();
     let octets = slots.get(&slot, 0).unwrap();
     let word = |at: usize| u64::from_ne_bytes(octets[at..at + 8].try_into().unwrap());
     let identity = octets[24..].try_into().unwrap();
-    (Control::from_word(word(0)), Bounds::from_word(word(8)), word(16), identity)
+    (Control::from_word(word(0)), Bounds::from_word(word(8)), Promise::from_word(word(16)), identity)
 }
 
 fn side(fast_path: &FastPath, slot: u32, code: u8) -> Option<Vec<u8>> {
@@ -51,7 +58,7 @@ fn a_lease_is_published_closed_and_taken_back() {
     let (control, bounds, end, identity) = raw(&fast_path, slot);
     let generation = control.generation;
     let open = Control { open: true, kind: IDENTITY_CHADDR, len: 6, generation, template: 5 };
-    assert_eq!((control, bounds, end), (open, BOUNDS, 0));
+    assert_eq!((control, bounds, end), (open, BOUNDS, promised(0)));
     assert_eq!(identity[..7], [2, 0, 0, 0, 0, 1, 0]);
     assert_eq!(
         found(&fast_path, ADDRESS),
@@ -91,7 +98,7 @@ fn a_slot_that_is_used_again_has_another_generation_and_nothing_of_the_lease_bef
     let later = Bounds { horizon: BootSecs(9000), promised: BootSecs(8001) };
     assert_eq!(fast_path.publish(NETWORK, ADDRESS, &client(), later, None, None).unwrap(), slot);
     let (control, bounds, end, identity) = raw(&fast_path, slot);
-    assert_eq!((bounds, end, control.template), (later, 0, NO_TEMPLATE));
+    assert_eq!((bounds, end, control.template), (later, promised(0), NO_TEMPLATE));
     assert_eq!(identity[6..], [0; 34]);
     assert_ne!(control.generation, before.0.generation);
     assert_eq!(found(&fast_path, ADDRESS).unwrap().generation, u32::from(control.generation));
@@ -165,7 +172,7 @@ fn what_the_kernel_promised_outlives_every_update_by_user_space() {
     fast_path.reopen(slot);
 
     let (control, bounds, kernel, _) = raw(&fast_path, slot);
-    assert_eq!((kernel, control.template, control.open), (7000, 3, true));
+    assert_eq!((kernel, control.template, control.open), (promised(7000), 3, true));
     assert_eq!(bounds, Bounds { horizon: BootSecs(9000), promised: BootSecs(6500) });
     assert_eq!((fast_path.kernel_end(slot), fast_path.lease_end(slot)), (end, end));
     fast_path.set_template(slot, None);

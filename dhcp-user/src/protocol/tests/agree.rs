@@ -5,8 +5,8 @@ use super::*;
 use crate::protocol::{Kind, options, reply};
 use dhcp_ebpf::{
     abi::{
-        BootSecs, Bounds, Classes, Control, IDENTITY_MAX, LeaseKey, LeaseRef, LinkKey, Network, ShapeKey,
-        SideKey, SideValue, Slot, Template,
+        BootSecs, Bounds, Classes, Control, IDENTITY_MAX, LeaseKey, LeaseRef, LinkKey, Network, Promise,
+        ShapeKey, SideKey, SideValue, Slot, Template,
     },
     decide::{Scratch, Tables, decide},
     reason::Reason,
@@ -57,7 +57,9 @@ impl Maps {
             slot: Slot {
                 control: AtomicU64::new(control.to_word()),
                 bounds: AtomicU64::new(bounds.to_word()),
-                end: AtomicU64::new(0),
+                end: AtomicU64::new(
+                    Promise { end: BootSecs(0), address: request.address().into() }.to_word(),
+                ),
                 identity,
             },
             host_name,
