@@ -3,7 +3,8 @@
 //!
 //! Within one boot only the boot clock counts (DESIGN, durability). What is stored carries [`StoreSecs`]: the
 //! boot clock plus an offset that is fixed once per boot, so that a wall clock that is stepped moves no lease.
-//! The wall clock is asked at the first start after a boot alone, for how long the machine was away.
+//! The wall clock says one thing alone, at the first start after a boot: how long the machine was away. For that
+//! it is stored beside each [`Stamp`], and only differences between two of its readings count.
 
 use crate::sys::timex;
 use dhcp_ebpf::abi::BootSecs;
@@ -25,6 +26,15 @@ pub struct StoreSecs(pub i64);
 impl StoreSecs {
     /// The end of an infinite lease.
     pub const NEVER: Self = Self(i64::MAX);
+}
+
+/// When the store was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The second of the store's timeline, which may lag behind the wall clock.
+    pub at: StoreSecs,
+    /// The wall clock's second at that moment; None where it could not be believed.
+    pub wall: Option<WallSecs>,
 }
 
 /// What tells one boot of a machine from every other one: the kernel's random UUID, as text.
@@ -101,6 +111,20 @@ impl Clock {
             false
         })
     }
+
+    /// This moment, for the store. A wall clock that was set right since the start counts, one that no longer
+    /// can be believed does not.
+    ///
+    /// # Errors
+    /// As of [`boot_ns`](Self::boot_ns).
+    pub fn stamp(&self, timeline: &Timeline) -> Result<Stamp, ClockError> {
+        // The boot clock first: a pause between the two then makes the time away shorter, never longer.
+        let at = timeline.to_store(BootSecs::begun(self.boot_ns()?));
+        let wall = self.wall_now();
+        // A kernel that won't say was complained about at the start.
+        let believed = timex::wall_clock_synchronised().unwrap_or(false);
+        Ok(Stamp { at, wall: believed.then_some(wall) })
+    }
 }
 
 /// A boot and what its clock is off the store's timeline by: stored, so that a later start in the same boot
@@ -121,23 +145,26 @@ pub struct Timeline {
 
 impl Timeline {
     /// The timeline of the boot `boot_id`, that goes on where `previous` (what the store has for some boot) or
-    /// `newest_stamp` (the latest second at which it was written) left off.
+    /// `newest_stamp` (of the store's last write) left off.
     pub fn open(
         previous: Option<BootRecord>,
         boot_id: BootId,
         boot_now: BootSecs,
         wall_now: WallSecs,
         synchronised: bool,
-        newest_stamp: Option<StoreSecs>,
+        newest_stamp: Option<Stamp>,
     ) -> Self {
         if let Some(record) = previous.filter(|record| record.boot_id == boot_id) {
             return Self { record };
         }
         let now = match newest_stamp {
             None => wall_now.0,
-            Some(StoreSecs(stamp)) if synchronised => wall_now.0.max(stamp),
+            // The time away, and not the wall clock itself: the timeline that the leases are on may lag behind it.
+            Some(Stamp { at, wall: Some(WallSecs(wall)) }) if synchronised => {
+                at.0.saturating_add(wall_now.0.saturating_sub(wall).max(0))
+            }
             // Time counts from the stamp: an address that was held then is not free before its time.
-            Some(StoreSecs(stamp)) => stamp,
+            Some(Stamp { at, .. }) => at.0,
         };
         Self { record: BootRecord { boot_id, offset: now.saturating_sub(i64::from(boot_now.0)) } }
     }
@@ -171,6 +198,8 @@ mod tests {
     use super::*;
 
     const STAMP: i64 = 1_000_000;
+    /// The true time, far ahead of the stamp.
+    const WALL: i64 = 9_000_000;
 
     fn id(name: &str) -> BootId {
         BootId(name.to_owned())
@@ -181,20 +210,31 @@ mod tests {
     fn timeline_at_a_start() {
         let same = Some(BootRecord { boot_id: id("this"), offset: 999_900 });
         let other = Some(BootRecord { boot_id: id("other"), offset: 999_900 });
-        let stamp = Some(StoreSecs(STAMP));
+        let stamped = |wall: Option<i64>| Some(Stamp { at: StoreSecs(STAMP), wall: wall.map(WallSecs) });
+        let level = stamped(Some(STAMP));
+        let lagging = stamped(Some(WALL));
+        let unknown = stamped(None);
         // (what, previous, boot now, wall now, synchronised, newest stamp, store now)
         let table = [
             ("an empty store", None, 100, STAMP, true, None, STAMP),
             ("an empty store, unsynchronised", None, 100, 40, false, None, 40),
-            ("same boot", same.clone(), 200, STAMP + 100, true, stamp, 1_000_100),
-            ("same boot, wall stepped back", same.clone(), 200, 5, true, stamp, 1_000_100),
-            ("same boot, wall stepped on", same.clone(), 200, 9_000_000, true, stamp, 1_000_100),
-            ("same boot, unsynchronised", same, 200, 9_000_000, false, stamp, 1_000_100),
-            ("reboot", other.clone(), 10, STAMP + 500, true, stamp, STAMP + 500),
-            ("reboot, wall behind the stamp", other.clone(), 10, STAMP - 500, true, stamp, STAMP),
-            ("reboot, unsynchronised and ahead", other.clone(), 10, 9_000_000, false, stamp, STAMP),
-            ("reboot, unsynchronised and behind", other, 10, 5, false, stamp, STAMP),
-            ("boot record lost", None, 10, STAMP - 500, true, stamp, STAMP),
+            ("same boot", same.clone(), 200, STAMP + 100, true, level, 1_000_100),
+            ("same boot, wall stepped back", same.clone(), 200, 5, true, level, 1_000_100),
+            ("same boot, wall stepped on", same.clone(), 200, WALL, true, level, 1_000_100),
+            ("same boot, unsynchronised", same.clone(), 200, WALL, false, level, 1_000_100),
+            ("same boot, synchronised since the stamp", same, 200, WALL, true, unknown, 1_000_100),
+            ("reboot", other.clone(), 10, STAMP + 500, true, level, STAMP + 500),
+            ("reboot, wall behind the stamp's", other.clone(), 10, STAMP - 500, true, level, STAMP),
+            ("reboot, unsynchronised and ahead", other.clone(), 10, WALL, false, level, STAMP),
+            ("reboot, unsynchronised and behind", other.clone(), 10, 5, false, level, STAMP),
+            ("reboot, lagging", other.clone(), 10, WALL + 60, true, lagging, STAMP + 60),
+            ("reboot, lagging, wall behind the stamp's", other.clone(), 10, WALL - 60, true, lagging, STAMP),
+            ("reboot, lagging, unsynchronised", other.clone(), 10, WALL + 60, false, lagging, STAMP),
+            ("reboot, ahead of the wall", other.clone(), 10, 160, true, stamped(Some(100)), STAMP + 60),
+            ("reboot, the stamp's wall unknown", other.clone(), 10, WALL, true, unknown, STAMP),
+            ("reboot, both unknown", other, 10, WALL, false, unknown, STAMP),
+            ("boot record lost", None, 10, STAMP + 60, true, level, STAMP + 60),
+            ("boot record lost, wall behind the stamp's", None, 10, STAMP - 500, true, level, STAMP),
         ];
         for (what, previous, boot_now, wall_now, synchronised, newest, expected) in table {
             let boot_now = BootSecs(boot_now);
@@ -208,13 +248,32 @@ mod tests {
                 BootSecs(boot_now.0 + 7),
                 WallSecs(0),
                 false,
-                Some(StoreSecs(expected)),
+                Some(Stamp { at: StoreSecs(expected), wall: None }),
             );
             assert_eq!(
                 later.to_store(BootSecs(boot_now.0 + 7)),
                 StoreSecs(expected + 7),
                 "{what}, next start"
             );
+        }
+    }
+
+    /// What happens at a boot whose clock is set right only after the daemon's start.
+    #[test]
+    fn leases_of_a_lagging_boot_outlive_a_reboot() {
+        let left = Stamp { at: StoreSecs(STAMP), wall: Some(WallSecs(STAMP)) };
+        let (boot_now, wall_now) = (BootSecs(20), WallSecs(WALL));
+        let lagging = Timeline::open(None, id("A"), boot_now, wall_now, false, Some(left));
+        let given = BootSecs(100);
+        let end = lagging.to_store(BootSecs(given.0 + 3600));
+        let table =
+            [("synchronised by then", Some(WallSecs(WALL + 80)), 60), ("unsynchronised to its end", None, 0)];
+        for (what, wall, away) in table {
+            let stamp = Stamp { at: lagging.to_store(given), wall };
+            let (boot_now, wall_now) = (BootSecs(15), WallSecs(WALL + 80 + 60));
+            let record = lagging.record().clone();
+            let next = Timeline::open(Some(record), id("B"), boot_now, wall_now, true, Some(stamp));
+            assert_eq!(next.to_boot(end), BootSecs(boot_now.0 + 3600 - away), "{what}");
         }
     }
 
@@ -241,6 +300,13 @@ mod tests {
         let first = clock.boot_ns().unwrap();
         assert!(first > 0 && clock.boot_ns().unwrap() >= first);
         assert!(clock.wall_now() > WallSecs(1_700_000_000));
-        timex::wall_clock_synchronised().unwrap();
+        let synchronised = timex::wall_clock_synchronised().unwrap();
+
+        let record = BootRecord { boot_id: clock.boot_id().clone(), offset: STAMP };
+        let before = BootSecs::begun(clock.boot_ns().unwrap());
+        let stamp = clock.stamp(&Timeline { record }).unwrap();
+        assert!((0..=1).contains(&(stamp.at.0 - STAMP - i64::from(before.0))), "{stamp:?}");
+        assert_eq!(stamp.wall.is_some(), synchronised);
+        assert!(stamp.wall.is_none_or(|wall| (0..=1).contains(&(clock.wall_now().0 - wall.0))), "{stamp:?}");
     }
 }

@@ -3,7 +3,7 @@
 
 use super::closing::Why;
 use crate::{
-    clock::StoreSecs,
+    clock::Stamp,
     identity::ClientId,
     store::{
         Op,
@@ -88,7 +88,7 @@ impl Commits {
     }
 
     /// Sends the next batch, if there is one and none is on its way.
-    pub(super) fn flush(&mut self, stamp: StoreSecs) -> Result<(), WriterError> {
+    pub(super) fn flush(&mut self, stamp: Stamp) -> Result<(), WriterError> {
         if self.in_flight.is_some() || self.ops.is_empty() {
             return Ok(());
         }

@@ -120,7 +120,7 @@ impl Server {
             }
         }
         self.closings.start();
-        let stamp = self.timeline.to_store(self.now()?);
+        let stamp = self.clock.stamp(&self.timeline)?;
         self.commits.flush(stamp)?;
         if !self.outbox.is_empty() {
             let frames = std::mem::take(&mut self.outbox);
@@ -180,7 +180,7 @@ impl Server {
             .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(RunError::Grace)?;
         self.commit_final_ends();
-        let stamp = self.timeline.to_store(self.now()?);
+        let stamp = self.clock.stamp(&self.timeline)?;
         self.commits.flush(stamp)?;
         let mut store = self.commits.stop()?;
         store.mark_clean(stamp)?;

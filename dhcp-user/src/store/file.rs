@@ -65,7 +65,7 @@ fn fill(path: &Path) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.execute_batch(SCHEMA)?;
-    transaction.execute("INSERT INTO meta VALUES (1, randomblob(16), 1, NULL)", [])?;
+    transaction.execute("INSERT INTO meta VALUES (1, randomblob(16), 1, NULL, NULL)", [])?;
     transaction.commit()
 }
 

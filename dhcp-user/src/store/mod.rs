@@ -13,7 +13,7 @@ pub mod writer;
 mod tests;
 
 use crate::{
-    clock::{BootId, BootRecord, StoreSecs},
+    clock::{BootId, BootRecord, Stamp, StoreSecs},
     identity::ClientId,
 };
 use dhcp_ebpf::abi::Mac;
@@ -77,8 +77,8 @@ pub struct Meta {
     pub uuid: [u8; 16],
     /// Whether the last daemon stopped in order, with the final ends stored.
     pub clean: bool,
-    /// The latest second of the store's timeline at which it was written.
-    pub newest_stamp: Option<StoreSecs>,
+    /// When it was last written, by its timeline; None before the first time.
+    pub newest_stamp: Option<Stamp>,
 }
 
 /// Where leases are kept.
@@ -112,13 +112,13 @@ pub trait Storage {
     ///
     /// # Errors
     /// It is not durable.
-    fn mark_clean(&mut self, stamp: StoreSecs) -> Result<(), StoreError>;
+    fn mark_clean(&mut self, stamp: Stamp) -> Result<(), StoreError>;
 
     /// Does a batch as one transaction, durable on return. `stamp` is now; an empty batch stores it alone.
     ///
     /// # Errors
     /// It is unknown whether the batch is on the disk: [`reopen`](Self::reopen), then do it again.
-    fn commit(&mut self, batch: &[Op], stamp: StoreSecs) -> Result<(), StoreError>;
+    fn commit(&mut self, batch: &[Op], stamp: Stamp) -> Result<(), StoreError>;
 
     /// Moves what the log holds into the store's file, if the log is larger than `larger_than` octets.
     ///

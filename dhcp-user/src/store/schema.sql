@@ -5,7 +5,9 @@ CREATE TABLE meta (
     one          INTEGER PRIMARY KEY CHECK (one = 1),
     store_uuid   BLOB NOT NULL CHECK (length(store_uuid) = 16),
     clean_stop   INTEGER NOT NULL CHECK (clean_stop IN (0, 1)),
-    newest_stamp INTEGER
+    newest_stamp INTEGER,
+    -- The wall clock at that moment, in seconds since 1970; NULL where it could not be believed.
+    newest_wall  INTEGER CHECK (newest_wall IS NULL OR newest_stamp IS NOT NULL)
 ) STRICT;
 
 -- Store seconds less boot seconds, in each boot that a daemon ran in.

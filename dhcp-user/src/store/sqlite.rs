@@ -9,7 +9,7 @@ use super::{
     file::{connect, create, io_error, log_of, sqlite_error},
 };
 use crate::{
-    clock::{BootId, BootRecord, StoreSecs},
+    clock::{BootId, BootRecord, Stamp, StoreSecs, WallSecs},
     identity::ClientId,
 };
 use dhcp_ebpf::abi::Mac;
@@ -25,7 +25,9 @@ use std::{
 
 const PUT: &str = "INSERT OR REPLACE INTO lease VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const FORGET: &str = "DELETE FROM lease WHERE network = ?1 AND address = ?2";
-const STAMP: &str = "UPDATE meta SET newest_stamp = max(coalesce(newest_stamp, ?1), ?1)";
+// Both or neither: a wall clock's second belongs to the stamp that it was read with.
+const STAMP: &str = "UPDATE meta SET newest_stamp = ?1, newest_wall = ?2 \
+     WHERE newest_stamp IS NULL OR newest_stamp <= ?1";
 const LOAD: &str = "SELECT network, address, identity_kind, identity, mac, host_name, state, starts, ends, \
      horizon FROM lease ORDER BY ends";
 
@@ -78,9 +80,10 @@ impl SqliteStore {
 impl Storage for SqliteStore {
     fn meta(&mut self) -> Result<Meta, StoreError> {
         self.connection()?
-            .query_row("SELECT store_uuid, clean_stop, newest_stamp FROM meta", [], |row| {
-                let newest_stamp: Option<i64> = row.get(2)?;
-                Ok(Meta { uuid: row.get(0)?, clean: row.get(1)?, newest_stamp: newest_stamp.map(StoreSecs) })
+            .query_row("SELECT store_uuid, clean_stop, newest_stamp, newest_wall FROM meta", [], |row| {
+                let (at, wall): (Option<i64>, Option<i64>) = (row.get(2)?, row.get(3)?);
+                let newest_stamp = at.map(|at| Stamp { at: StoreSecs(at), wall: wall.map(WallSecs) });
+                Ok(Meta { uuid: row.get(0)?, clean: row.get(1)?, newest_stamp })
             })
             .map_err(sqlite_error(&self.path))
     }
@@ -116,9 +119,9 @@ impl Storage for SqliteStore {
         })
     }
 
-    fn mark_clean(&mut self, stamp: StoreSecs) -> Result<(), StoreError> {
+    fn mark_clean(&mut self, stamp: Stamp) -> Result<(), StoreError> {
         self.transact(|transaction| {
-            transaction.execute(STAMP, [stamp.0])?;
+            transaction.execute(STAMP, stamp_params(stamp))?;
             transaction.execute("UPDATE meta SET clean_stop = 1", [])?;
             Ok(0)
         })?;
@@ -129,7 +132,7 @@ impl Storage for SqliteStore {
         Ok(())
     }
 
-    fn commit(&mut self, batch: &[Op], stamp: StoreSecs) -> Result<(), StoreError> {
+    fn commit(&mut self, batch: &[Op], stamp: Stamp) -> Result<(), StoreError> {
         self.transact(|transaction| {
             let mut put = transaction.prepare_cached(PUT)?;
             let mut forget = transaction.prepare_cached(FORGET)?;
@@ -139,7 +142,7 @@ impl Storage for SqliteStore {
                     Op::Forget { network, address } => forget.execute(params![network, address.to_bits()])?,
                 };
             }
-            transaction.prepare_cached(STAMP)?.execute([stamp.0])?;
+            transaction.prepare_cached(STAMP)?.execute(stamp_params(stamp))?;
             Ok(batch.len())
         })
     }
@@ -164,6 +167,10 @@ impl Storage for SqliteStore {
         self.connection = Some(connect(&self.path)?);
         Ok(())
     }
+}
+
+fn stamp_params(stamp: Stamp) -> (i64, Option<i64>) {
+    (stamp.at.0, stamp.wall.map(|wall| wall.0))
 }
 
 fn put_row(put: &mut rusqlite::Statement<'_>, lease: &LeaseRow) -> rusqlite::Result<usize> {

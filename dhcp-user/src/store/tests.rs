@@ -6,7 +6,7 @@ use super::{
     writer::{Batch, Report, Writer, WriterError},
 };
 use crate::{
-    clock::{BootId, BootRecord, StoreSecs},
+    clock::{BootId, BootRecord, Stamp, StoreSecs, WallSecs},
     identity::ClientId,
 };
 use dhcp_ebpf::abi::Mac;
@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const NOW: StoreSecs = StoreSecs(1_800_000_000);
+const STAMP: Stamp = Stamp { at: NOW, wall: Some(WallSecs(1_900_000_000)) };
 
 fn directory() -> (TempDir, PathBuf) {
     let directory = TempDir::new().unwrap();
@@ -80,7 +81,7 @@ fn rows_come_back_as_they_went_earliest_end_first() {
     let released = LeaseRow { state: LeaseState::Released, ..row(5) };
     let mut store = open(&path);
     let ops = [infinite.clone(), no_name.clone(), expired.clone(), released.clone()].map(Op::Put);
-    store.commit(&ops, NOW).unwrap();
+    store.commit(&ops, STAMP).unwrap();
     let expected = [expired, released, no_name, infinite];
     assert_eq!(all(&mut store), expected);
     drop(store);
@@ -93,11 +94,11 @@ fn the_last_row_of_an_address_counts_and_can_be_forgotten() {
     let mut store = open(&path);
     let later = LeaseRow { client: ClientId::from_option(b"another").unwrap(), ..row(1) };
     let elsewhere = LeaseRow { network: 8, ..row(1) };
-    store.commit(&[Op::Put(row(1)), Op::Put(later.clone()), Op::Put(elsewhere.clone())], NOW).unwrap();
+    store.commit(&[Op::Put(row(1)), Op::Put(later.clone()), Op::Put(elsewhere.clone())], STAMP).unwrap();
     assert_eq!(all(&mut store).len(), 2);
     assert!(all(&mut store).contains(&later));
     let forget = Op::Forget { network: 7, address: row(1).address };
-    store.commit(&[forget.clone(), forget], NOW).unwrap();
+    store.commit(&[forget.clone(), forget], STAMP).unwrap();
     assert_eq!(all(&mut store), [elsewhere]);
 }
 
@@ -111,20 +112,47 @@ fn the_store_knows_itself_and_how_it_was_left() {
     assert_eq!(store.boot(&boot.boot_id).unwrap(), None);
     store.mark_running(&boot).unwrap();
     assert!(!store.meta().unwrap().clean);
-    store.commit(&[], NOW).unwrap();
-    store.commit(&[], StoreSecs(NOW.0 - 10)).unwrap();
+    store.commit(&[], STAMP).unwrap();
     drop(store);
 
     let mut store = open(&path);
     let killed = store.meta().unwrap();
-    assert_eq!((killed.uuid, killed.clean, killed.newest_stamp), (born.uuid, false, Some(NOW)));
+    assert_eq!((killed.uuid, killed.clean, killed.newest_stamp), (born.uuid, false, Some(STAMP)));
     assert_eq!(store.boot(&boot.boot_id).unwrap(), Some(boot));
     assert_eq!(store.boot(&BootId("two".to_owned())).unwrap(), None);
-    store.mark_clean(StoreSecs(NOW.0 + 1)).unwrap();
+    let last = Stamp { at: StoreSecs(NOW.0 + 1), wall: None };
+    store.mark_clean(last).unwrap();
     drop(store);
     assert!(!path.with_extension("db-wal").exists(), "an orderly stop leaves one file");
     let stopped = open(&path).meta().unwrap();
-    assert_eq!((stopped.clean, stopped.newest_stamp), (true, Some(StoreSecs(NOW.0 + 1))));
+    assert_eq!((stopped.clean, stopped.newest_stamp), (true, Some(last)));
+}
+
+#[test]
+fn the_newest_stamp_keeps_its_own_wall_clock() {
+    let stamp = |at: i64, wall: Option<i64>| Stamp { at: StoreSecs(NOW.0 + at), wall: wall.map(WallSecs) };
+    let (known, unknown) = (stamp(0, Some(100)), stamp(0, None));
+    // (what, the stamps in their order, the one that is kept)
+    let table = [
+        ("a later one", [known, stamp(1, Some(90))], stamp(1, Some(90))),
+        ("a later one, unsynchronised", [known, stamp(1, None)], stamp(1, None)),
+        ("a later one, synchronised again", [unknown, stamp(1, Some(7))], stamp(1, Some(7))),
+        ("the same second", [known, stamp(0, Some(101))], stamp(0, Some(101))),
+        ("the same second, unsynchronised", [known, unknown], unknown),
+        ("an earlier one", [known, stamp(-1, Some(200))], known),
+        ("an earlier one, unsynchronised", [known, stamp(-1, None)], known),
+        ("an earlier one, synchronised", [unknown, stamp(-1, Some(200))], unknown),
+    ];
+    for (what, stamps, kept) in table {
+        let (_directory, path) = directory();
+        let mut store = open(&path);
+        for stamp in stamps {
+            store.commit(&[], stamp).unwrap();
+        }
+        assert_eq!(store.meta().unwrap().newest_stamp, Some(kept), "{what}");
+        drop(store);
+        assert_eq!(open(&path).meta().unwrap().newest_stamp, Some(kept), "{what}, opened again");
+    }
 }
 
 #[test]
@@ -132,7 +160,7 @@ fn nobody_else_reads_the_file_and_two_stores_differ() {
     let (_directory, path) = directory();
     let (_other_directory, other) = directory();
     let mut store = open(&path);
-    store.commit(&puts(0..1), NOW).unwrap();
+    store.commit(&puts(0..1), STAMP).unwrap();
     for file in [path.clone(), path.with_extension("db-wal")] {
         assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -145,10 +173,10 @@ fn a_committed_batch_survives_the_end_of_its_process() {
     let (_directory, path) = directory();
     let (_image_directory, image) = directory();
     let mut store = open(&path);
-    store.commit(&puts(0..100), NOW).unwrap();
+    store.commit(&puts(0..100), STAMP).unwrap();
     fs::copy(&path, &image).unwrap();
     fs::copy(path.with_extension("db-wal"), image.with_extension("db-wal")).unwrap();
-    store.commit(&puts(100..200), NOW).unwrap();
+    store.commit(&puts(100..200), STAMP).unwrap();
     assert_eq!(all(&mut open(&image)).len(), 100);
 }
 
@@ -169,7 +197,7 @@ fn a_person_can_read_it() {
     let (_directory, path) = directory();
     let mut store = open(&path);
     let host_name = Some(b"printer".as_slice().into());
-    store.commit(&[Op::Put(LeaseRow { host_name, end: StoreSecs::NEVER, ..row(258) })], NOW).unwrap();
+    store.commit(&[Op::Put(LeaseRow { host_name, end: StoreSecs::NEVER, ..row(258) })], STAMP).unwrap();
     let line: String = Connection::open(&path)
         .unwrap()
         .query_row(
@@ -211,8 +239,8 @@ fn a_file_of_another_program_is_refused_and_left_as_it_was() {
 fn a_damaged_file_is_refused_and_left_as_it_was() {
     let (_directory, path) = directory();
     let mut store = open(&path);
-    store.commit(&puts(0..5000), NOW).unwrap();
-    store.mark_clean(NOW).unwrap();
+    store.commit(&puts(0..5000), STAMP).unwrap();
+    store.mark_clean(STAMP).unwrap();
     drop(store);
     let whole = fs::read(&path).unwrap();
     let pages = whole.len() as u64 / 4096;
@@ -242,7 +270,7 @@ fn a_damaged_file_is_refused_and_left_as_it_was() {
 fn a_log_without_its_store_is_not_played_into_a_new_one() {
     let (_directory, path) = directory();
     let mut store = open(&path);
-    store.commit(&puts(0..10), NOW).unwrap();
+    store.commit(&puts(0..10), STAMP).unwrap();
     drop(store);
     fs::remove_file(&path).unwrap();
     let error = refusal(&path);
@@ -254,7 +282,7 @@ fn a_log_without_its_store_is_not_played_into_a_new_one() {
 fn a_row_that_is_no_lease_stops_the_load() {
     let (_directory, path) = directory();
     let mut store = open(&path);
-    store.commit(&puts(0..1), NOW).unwrap();
+    store.commit(&puts(0..1), STAMP).unwrap();
     Connection::open(&path).unwrap().execute("UPDATE lease SET mac = x'00'", []).unwrap();
     let error = store.load(|_| {}).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
@@ -273,8 +301,8 @@ fn the_log_moves_into_the_file_once_it_is_large() {
     let (_directory, path) = directory();
     let counters = Arc::new(StoreCounters::default());
     let mut store = SqliteStore::open(&path, Arc::clone(&counters)).unwrap();
-    store.commit(&puts(0..2000), NOW).unwrap();
-    store.commit(&puts(0..2000), NOW).unwrap();
+    store.commit(&puts(0..2000), STAMP).unwrap();
+    store.commit(&puts(0..2000), STAMP).unwrap();
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
     assert_eq!([count(&counters.commits), count(&counters.syncs), count(&counters.rows)], [2, 2, 4000]);
     let size = || fs::metadata(&path).unwrap().len();
@@ -298,7 +326,7 @@ fn writer(path: &Path) -> Written {
 
 impl Written {
     fn send(&self, id: u64, ops: Vec<Op>) {
-        self.writer.send(Batch { id, ops, stamp: NOW }).unwrap();
+        self.writer.send(Batch { id, ops, stamp: STAMP }).unwrap();
     }
 
     fn next(&mut self) -> Report {

@@ -7,7 +7,7 @@
 //! large, for the tenth of a second that a sweep over the file takes.
 
 use super::{Op, Storage, StoreError, file::LOG_KEPT};
-use crate::clock::StoreSecs;
+use crate::clock::Stamp;
 use std::{
     collections::VecDeque,
     io,
@@ -34,7 +34,7 @@ pub struct Batch {
     /// The changes, in order.
     pub ops: Vec<Op>,
     /// Now.
-    pub stamp: StoreSecs,
+    pub stamp: Stamp,
 }
 
 /// What the writer says.
