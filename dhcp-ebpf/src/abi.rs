@@ -336,8 +336,10 @@ pub struct Control {
     pub len: u8,
     /// Tells this use of the slot from the ones before and after it.
     pub generation: u16,
-    /// The template of the last answer, or [`NO_TEMPLATE`].
-    pub template: u32,
+    /// The profile whose templates answer this lease, or [`NO_PROFILE`].
+    pub profile: u16,
+    /// The template of the last answer, or [`NO_TEMPLATE`]: a short cut to the one that its shape has.
+    pub template: u16,
 }
 
 /// No client identifier came: the identity is `chaddr`.
@@ -345,7 +347,9 @@ pub const IDENTITY_CHADDR: u8 = 1;
 /// The identity is the value of option 61, type octet included.
 pub const IDENTITY_OPTION: u8 = 2;
 /// The value of [`Control::template`] where there is none.
-pub const NO_TEMPLATE: u32 = u32::MAX;
+pub const NO_TEMPLATE: u16 = u16::MAX;
+/// The value of [`Control::profile`] of a lease whose renewals are user space's to answer; no template has it.
+pub const NO_PROFILE: u16 = u16::MAX;
 
 impl Control {
     /// The word that says this.
@@ -355,7 +359,8 @@ impl Control {
             | (self.kind as u64 & 0x7f) << 1
             | (self.len as u64) << 8
             | (self.generation as u64) << 16
-            | (self.template as u64) << 32
+            | (self.profile as u64) << 32
+            | (self.template as u64) << 48
     }
 
     /// What a word says.
@@ -366,7 +371,8 @@ impl Control {
             kind: (word >> 1) as u8 & 0x7f,
             len: (word >> 8) as u8,
             generation: (word >> 16) as u16,
-            template: (word >> 32) as u32,
+            profile: (word >> 32) as u16,
+            template: (word >> 48) as u16,
         }
     }
 }
@@ -497,8 +503,14 @@ mod tests {
     fn words_say_what_was_put_into_them() {
         for generation in [0, 1, u16::MAX] {
             for open in [false, true] {
-                let control =
-                    Control { open, kind: IDENTITY_OPTION, len: 255, generation, template: NO_TEMPLATE };
+                let control = Control {
+                    open,
+                    kind: IDENTITY_OPTION,
+                    len: 255,
+                    generation,
+                    profile: 7,
+                    template: NO_TEMPLATE,
+                };
                 assert_eq!(Control::from_word(control.to_word()), control);
             }
         }
@@ -510,7 +522,7 @@ mod tests {
 
     #[test]
     fn a_closed_slot_differs_from_an_open_one_in_one_bit() {
-        let open = Control { open: true, kind: 1, len: 6, generation: 3, template: 9 };
+        let open = Control { open: true, kind: 1, len: 6, generation: 3, profile: 0, template: 9 };
         assert_eq!(open.to_word() ^ Control { open: false, ..open }.to_word(), 1);
     }
 

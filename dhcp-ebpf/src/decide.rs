@@ -199,7 +199,7 @@ pub fn decide<'a, T: Tables>(
         return Err(Reason::Ended);
     }
     scratch.selectors.gather(&datagram.options, options)?;
-    let template = find_template(tables, control.template, network.epoch, &scratch.selectors)?;
+    let template = find_template(tables, control, network.epoch, &scratch.selectors)?;
     let end = BootSecs::reached(now).plus(template.lease);
     if end > bounds.horizon {
         return Err(Reason::Horizon);
@@ -297,10 +297,10 @@ fn check_udp_checksum(link: &Link, datagram: &Datagram, udp_len: u16) -> Result<
         return Ok(());
     }
     let unfinished = checksum::fold(checksum::pseudo_header(&datagram.ip, udp_len)).to_ne_bytes();
-    if link.flags & LINK_UNFINISHED_CHECKSUMS != 0 && stated == unfinished {
-        return Ok(());
+    if stated != unfinished {
+        return Err(Reason::UdpChecksum);
     }
-    Err(Reason::UdpChecksum)
+    if link.flags & LINK_UNFINISHED_CHECKSUMS == 0 { Err(Reason::UdpChecksumUnfinished) } else { Ok(()) }
 }
 
 /// RFC 2131 table 4: the client's state, and the address that it names.
@@ -401,26 +401,24 @@ fn equal<const N: usize>(options: &[u8; OPTIONS_MAX], value: &Span, stored: &[u8
     usize::from(len) <= N
 }
 
-/// The template of the slot's last answer, if it was made for this shape; else the shape's own. Profiles do not
-/// change under a slot: its template says which one it has.
+/// The template of the slot's last answer, if it was made for this shape; else the shape's own.
 #[inline(always)]
 fn find_template<'a, T: Tables>(
     tables: &'a T,
-    id: u32,
+    control: Control,
     epoch: u32,
     selectors: &Selectors,
 ) -> Result<&'a Template, Reason> {
-    if id == NO_TEMPLATE {
-        return Err(Reason::NoTemplate);
+    let profile = u32::from(control.profile);
+    if control.template != NO_TEMPLATE {
+        let last = tables.template(u32::from(control.template)).ok_or(Reason::NoTemplate)?;
+        if last.epoch == epoch && last.profile == profile && selectors.are_those_of(last) {
+            return Ok(last);
+        }
     }
-    let last = tables.template(id).ok_or(Reason::NoTemplate)?;
-    if last.epoch == epoch && selectors.are_those_of(last) {
-        return Ok(last);
-    }
-    let key = ShapeKey { hash: selectors.hash(), profile: last.profile, epoch };
-    let id = tables.shape(&key).ok_or(Reason::NoTemplate)?;
+    let id = tables.shape(&ShapeKey { hash: selectors.hash(), profile, epoch }).ok_or(Reason::NoTemplate)?;
     let shape = tables.template(id).ok_or(Reason::NoTemplate)?;
-    if shape.epoch == epoch && shape.profile == last.profile && selectors.are_those_of(shape) {
+    if shape.epoch == epoch && shape.profile == profile && selectors.are_those_of(shape) {
         Ok(shape)
     } else {
         Err(Reason::NoTemplate)

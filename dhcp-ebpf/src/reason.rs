@@ -54,8 +54,10 @@ reasons! {
     IpChecksum = "ip-checksum",
     /// To an IP address that is neither ours nor a broadcast here.
     IpDestination = "ip-destination",
-    /// Wrong UDP checksum, or an unfinished one where those are not taken.
+    /// Wrong UDP checksum.
     UdpChecksum = "udp-checksum",
+    /// The sender left the UDP checksum to hardware, and the frame can't be rewritten: generic mode.
+    UdpChecksumUnfinished = "udp-checksum-unfinished",
     /// Not a request from Ethernet with DHCP's cookie.
     NotRequest = "not-request",
     /// `chaddr` is no host's hardware address.

@@ -117,6 +117,11 @@ impl Fixture {
         named.copied().with_context(|| format!("no reason is called {}", self.verdict))
     }
 
+    /// The profile of the fixture's lease: the one that its first template has.
+    fn profile(&self) -> u16 {
+        self.template.first().map_or(0, |template| template.profile as u16)
+    }
+
     /// What must come of the frame at the second `now` of the boot clock.
     ///
     /// # Errors

@@ -18,7 +18,10 @@ use super::{FastPath, FastPathError, error::is, templates::BPF_NOEXIST};
 use crate::{identity::ClientId, sys::maps::Abi};
 use aya::maps::MapError;
 use dhcp_ebpf::{
-    abi::{BootSecs, Bounds, Control, IDENTITY_MAX, LeaseKey, LeaseRef, NO_TEMPLATE, SideKey, SideValue},
+    abi::{
+        BootSecs, Bounds, Control, IDENTITY_MAX, LeaseKey, LeaseRef, NO_PROFILE, NO_TEMPLATE, SideKey,
+        SideValue,
+    },
     wire::options::code,
 };
 use std::{io, net::Ipv4Addr};
@@ -27,7 +30,7 @@ use std::{io, net::Ipv4Addr};
 const HOST_NAME: u8 = 12;
 
 impl FastPath {
-    /// Publishes a lease in a slot of its own, open, and says which. `bounds` is durable already. A host
+    /// Publishes a lease in a slot of its own, open, and says which. Templates of `profile` answer it. `bounds` is durable already. A host
     /// name of other than 1 to 255 octets is not kept: requests with one then pass.
     ///
     /// # Errors
@@ -39,6 +42,7 @@ impl FastPath {
         address: Ipv4Addr,
         client: &ClientId,
         bounds: Bounds,
+        profile: u16,
         template: Option<u32>,
         host_name: Option<&[u8]>,
     ) -> Result<u32, FastPathError> {
@@ -54,7 +58,8 @@ impl FastPath {
             // An identity has at most 255 octets.
             len: identity.len() as u8,
             generation,
-            template: template.unwrap_or(NO_TEMPLATE),
+            profile,
+            template: template_word(template),
         };
         let published = self.fill_side(slot, identity, host_name).and_then(|()| {
             self.slots.set_control(slot, control);
@@ -87,10 +92,16 @@ impl FastPath {
         self.slots.set_bounds(slot, Bounds { horizon, ..bounds });
     }
 
+    /// Leaves the lease to user space from now on: no template answers it.
+    pub fn withhold(&mut self, slot: u32) {
+        let control = self.slots.control(slot);
+        self.slots.set_control(slot, Control { profile: NO_PROFILE, ..control });
+    }
+
     /// Names the template of the last answer.
     pub fn set_template(&mut self, slot: u32, template: Option<u32>) {
         let control = self.slots.control(slot);
-        self.slots.set_control(slot, Control { template: template.unwrap_or(NO_TEMPLATE), ..control });
+        self.slots.set_control(slot, Control { template: template_word(template), ..control });
     }
 
     /// Keeps another host name, or none, as in [`publish`](Self::publish).
@@ -208,4 +219,9 @@ fn side_value(octets: &[u8]) -> Option<SideValue> {
         SideValue { len: u8::try_from(octets.len()).ok().filter(|len| *len != 0)?, bytes: [0; 255] };
     value.bytes.get_mut(..octets.len())?.copy_from_slice(octets);
     Some(value)
+}
+
+/// A template's id as a slot's word has it; one that is too large is not named there, and is found by its shape.
+fn template_word(template: Option<u32>) -> u16 {
+    template.and_then(|id| u16::try_from(id).ok()).unwrap_or(NO_TEMPLATE)
 }

@@ -29,7 +29,7 @@ const T2: u8 = 59;
 const UNASKED: &[u8] = &[SUBNET_MASK, ROUTER, DNS, DOMAIN, T1, T2];
 
 /// The profile of every template: there is one set of options.
-pub const PROFILE: u32 = 0;
+pub const PROFILE: u16 = 0;
 
 /// Values of option 53 in replies, RFC 2132 §9.6.
 const DHCPOFFER: u8 = 2;
@@ -170,7 +170,7 @@ impl Replies {
     ) -> (Box<Template>, bool) {
         let mut template = Box::new(Template::new_zeroed());
         template.epoch = self.epoch;
-        template.profile = PROFILE;
+        template.profile = PROFILE.into();
         template.lease = self.lease;
         if let Some(selectors) = &request.selectors {
             put_selectors(&mut template, selectors.as_bytes());

@@ -84,7 +84,7 @@ impl Server {
         let selectors = request.selectors.as_ref()?;
         let binding = self.allocator.binding_mut(address)?;
         let replies = &self.replies;
-        self.fast_path.template_for(EPOCH, PROFILE, selectors.as_bytes(), || {
+        self.fast_path.template_for(EPOCH, PROFILE.into(), selectors.as_bytes(), || {
             if binding.shapes >= SHAPES_MAX {
                 return None;
             }
@@ -147,7 +147,8 @@ impl Server {
         } else if !gives_way {
             let bounds = Bounds { horizon: binding.horizon, promised };
             let name = binding.host_name.as_deref();
-            match self.fast_path.publish(NETWORK, address, binding.client(), bounds, template, name) {
+            match self.fast_path.publish(NETWORK, address, binding.client(), bounds, PROFILE, template, name)
+            {
                 Ok(slot) => binding.slot = Some(slot),
                 Err(error) => {
                     self.unpublished += 1;
@@ -175,7 +176,7 @@ impl Server {
         let held =
             self.allocator.bindings().filter(|(address, binding)| binding.mac == mac && *address != reserved);
         for slot in held.filter_map(|(_, binding)| binding.slot) {
-            self.fast_path.set_template(slot, None);
+            self.fast_path.withhold(slot);
         }
     }
 

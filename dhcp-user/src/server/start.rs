@@ -15,7 +15,7 @@ use crate::{
     control::{self, ControlError},
     fastpath::{Attached, FastPath, FastPathError, Sizes},
     interface::{Interface, InterfaceError},
-    protocol::{Replies, options::classes},
+    protocol::{Replies, options::classes, reply::PROFILE},
     sockets::{FrameSocket, Sink, SocketError},
     store::{
         LeaseRow, LeaseState, Meta, Storage, StoreCounters, StoreError, sqlite::SqliteStore, writer::Writer,
@@ -276,8 +276,15 @@ impl Server {
             })
             .collect();
         for (address, client, bounds, host_name) in leases {
-            let slot =
-                self.fast_path.publish(NETWORK, address, &client, bounds, None, host_name.as_deref())?;
+            let slot = self.fast_path.publish(
+                NETWORK,
+                address,
+                &client,
+                bounds,
+                PROFILE,
+                None,
+                host_name.as_deref(),
+            )?;
             if let Some(binding) = self.allocator.binding_mut(address) {
                 binding.slot = Some(slot);
             }

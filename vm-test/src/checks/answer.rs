@@ -95,7 +95,7 @@ fn serving() -> Result<(FastPath, u32)> {
 fn publish(fast_path: &mut FastPath, address: Ipv4Addr, template: Option<u32>) -> Result<u32, FastPathError> {
     let client = ClientId::from_chaddr(Mac(CLIENT_MAC));
     let bounds = Bounds { horizon: HORIZON, promised: HORIZON };
-    fast_path.publish(NETWORK, address, &client, bounds, template, None)
+    fast_path.publish(NETWORK, address, &client, bounds, 0, template, None)
 }
 
 /// Runs the program on a frame: verdict, frame, and the reason that was counted.

@@ -113,7 +113,7 @@ fn a_published_lease_is_answered_until_it_is_closed() {
             let client = ClientId::from_option(&id).unwrap_or(ClientId::from_chaddr(Mac(CLIENT_MAC)));
             let address = Ipv4Addr::from(CLIENT);
             let slot =
-                fast_path.publish(NETWORK, address, &client, BOUNDS, template, Some(b"rack-7")).unwrap();
+                fast_path.publish(NETWORK, address, &client, BOUNDS, 0, template, Some(b"rack-7")).unwrap();
             let frame = renewal_of(&id, b"rack-7");
             let (verdict, reply, why) = run(&fast_path, &frame);
             assert_eq!((verdict, why), (XDP_TX, "ack-renewing"), "{id:?}");
@@ -151,7 +151,7 @@ fn a_shape_is_found_from_a_slot_that_names_another_of_its_profile() {
         let mut fast_path = serving();
         let other = fast_path.template_for(EPOCH, PROFILE, &[55, 1, 1], template);
         let client = ClientId::from_chaddr(Mac(CLIENT_MAC));
-        let slot = fast_path.publish(NETWORK, CLIENT.into(), &client, BOUNDS, other, None).unwrap();
+        let slot = fast_path.publish(NETWORK, CLIENT.into(), &client, BOUNDS, 0, other, None).unwrap();
         let frame = renewal_of(&[], &[]);
         assert_eq!(run(&fast_path, &frame).2, "no-template");
         fast_path.template_for(EPOCH, PROFILE + 1, &SHAPE, template).unwrap();

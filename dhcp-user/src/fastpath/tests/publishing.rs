@@ -21,7 +21,7 @@ fn client() -> ClientId {
 }
 
 fn publish(fast_path: &mut FastPath) -> u32 {
-    fast_path.publish(NETWORK, ADDRESS, &client(), BOUNDS, None, None).unwrap()
+    fast_path.publish(NETWORK, ADDRESS, &client(), BOUNDS, 0, None, None).unwrap()
 }
 
 /// What the kernel has promised of [`ADDRESS`].
@@ -53,11 +53,11 @@ fn found(fast_path: &FastPath, address: Ipv4Addr) -> Option<LeaseRef> {
 #[test]
 fn a_lease_is_published_closed_and_taken_back() {
     let mut fast_path = maps();
-    let slot = fast_path.publish(NETWORK, ADDRESS, &client(), BOUNDS, Some(5), Some(b"rack-7")).unwrap();
+    let slot = fast_path.publish(NETWORK, ADDRESS, &client(), BOUNDS, 0, Some(5), Some(b"rack-7")).unwrap();
     assert_eq!((fast_path.used_slots(), fast_path.free_slots()), (1, 3));
     let (control, bounds, end, identity) = raw(&fast_path, slot);
     let generation = control.generation;
-    let open = Control { open: true, kind: IDENTITY_CHADDR, len: 6, generation, template: 5 };
+    let open = Control { open: true, kind: IDENTITY_CHADDR, len: 6, generation, profile: 0, template: 5 };
     assert_eq!((control, bounds, end), (open, BOUNDS, promised(0)));
     assert_eq!(identity[..7], [2, 0, 0, 0, 0, 1, 0]);
     assert_eq!(
@@ -88,7 +88,7 @@ fn a_lease_is_published_closed_and_taken_back() {
 fn a_slot_that_is_used_again_has_another_generation_and_nothing_of_the_lease_before() {
     let mut fast_path = maps();
     let id = ClientId::from_option(&[9; 40]).unwrap();
-    let slot = fast_path.publish(NETWORK, ADDRESS, &id, BOUNDS, Some(1), None).unwrap();
+    let slot = fast_path.publish(NETWORK, ADDRESS, &id, BOUNDS, 0, Some(1), None).unwrap();
     let before = raw(&fast_path, slot);
     assert_eq!((before.0.kind, before.0.len, before.3), (IDENTITY_OPTION, 40, [9; 40]));
     fast_path.slots.set_end_like_the_kernel(slot, BootSecs(5000));
@@ -96,7 +96,7 @@ fn a_slot_that_is_used_again_has_another_generation_and_nothing_of_the_lease_bef
     fast_path.unpublish(slot, NETWORK, ADDRESS).unwrap();
 
     let later = Bounds { horizon: BootSecs(9000), promised: BootSecs(8001) };
-    assert_eq!(fast_path.publish(NETWORK, ADDRESS, &client(), later, None, None).unwrap(), slot);
+    assert_eq!(fast_path.publish(NETWORK, ADDRESS, &client(), later, 0, None, None).unwrap(), slot);
     let (control, bounds, end, identity) = raw(&fast_path, slot);
     assert_eq!((bounds, end, control.template), (later, promised(0), NO_TEMPLATE));
     assert_eq!(identity[6..], [0; 34]);
@@ -119,7 +119,7 @@ fn an_identity_too_long_for_the_slot_stands_beside_it() {
     let mut fast_path = maps();
     for len in [41, 255] {
         let id = ClientId::from_option(&vec![7; len]).unwrap();
-        let slot = fast_path.publish(NETWORK, ADDRESS, &id, BOUNDS, None, None).unwrap();
+        let slot = fast_path.publish(NETWORK, ADDRESS, &id, BOUNDS, 0, None, None).unwrap();
         let (control, _, _, identity) = raw(&fast_path, slot);
         assert_eq!((usize::from(control.len), identity), (len, [0; 40]));
         assert_eq!(side(&fast_path, slot, CLIENT_ID).unwrap(), id.bytes());
@@ -186,12 +186,12 @@ fn an_address_is_published_once() {
     let mut fast_path = maps();
     let slot = publish(&mut fast_path);
     let before = found(&fast_path, ADDRESS);
-    let twice = fast_path.publish(NETWORK, ADDRESS, &client(), BOUNDS, None, Some(b"again"));
+    let twice = fast_path.publish(NETWORK, ADDRESS, &client(), BOUNDS, 0, None, Some(b"again"));
     assert!(matches!(twice, Err(FastPathError::Map { map: "LEASES", .. })), "{twice:?}");
     assert_eq!((found(&fast_path, ADDRESS), fast_path.used_slots()), (before, 1));
     assert!((0..SIZES.slots).all(|other| other == slot || !raw(&fast_path, other).0.open));
     assert!((0..SIZES.slots).all(|slot| side(&fast_path, slot, HOST_NAME).is_none()));
-    fast_path.publish(NETWORK + 1, ADDRESS, &client(), BOUNDS, None, None).expect("another network's");
+    fast_path.publish(NETWORK + 1, ADDRESS, &client(), BOUNDS, 0, None, None).expect("another network's");
 }
 
 #[test]
@@ -199,13 +199,13 @@ fn full_is_full_until_a_lease_is_taken_back() {
     let mut fast_path = maps();
     let address = |last: u32| Ipv4Addr::from(u32::from(ADDRESS) + last);
     let slots: Vec<_> = (0..SIZES.slots)
-        .map(|last| fast_path.publish(NETWORK, address(last), &client(), BOUNDS, None, None).unwrap())
+        .map(|last| fast_path.publish(NETWORK, address(last), &client(), BOUNDS, 0, None, None).unwrap())
         .collect();
-    let full = fast_path.publish(NETWORK, address(9), &client(), BOUNDS, None, None);
+    let full = fast_path.publish(NETWORK, address(9), &client(), BOUNDS, 0, None, None);
     assert!(matches!(full, Err(FastPathError::Full { slots: 4 })), "{full:?}");
     fast_path.close(slots[2]);
     fast_path.unpublish(slots[2], NETWORK, address(2)).unwrap();
-    let again = fast_path.publish(NETWORK, address(9), &client(), BOUNDS, None, None).unwrap();
+    let again = fast_path.publish(NETWORK, address(9), &client(), BOUNDS, 0, None, None).unwrap();
     assert_eq!(again, slots[2]);
 }
 
@@ -218,7 +218,7 @@ fn a_million_leases_are_published() {
     let start = Instant::now();
     for address in 0..LEASES {
         fast_path
-            .publish(NETWORK, Ipv4Addr::from(0x0a00_0000 + address), &client, BOUNDS, None, None)
+            .publish(NETWORK, Ipv4Addr::from(0x0a00_0000 + address), &client, BOUNDS, 0, None, None)
             .unwrap();
     }
     println!("{LEASES} leases published in {:?}", start.elapsed());

@@ -44,6 +44,7 @@ impl Maps {
             kind: client.kind(),
             len: client.bytes().len() as u8,
             generation: 3,
+            profile: 0,
             template: 0,
         };
         let bounds = Bounds { horizon: BootSecs(1_000_000), promised: BootSecs(NOW.0 + 10) };
