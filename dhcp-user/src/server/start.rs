@@ -151,7 +151,7 @@ pub async fn start(serve: &Serve) -> Result<(Server, Ears, String), StartError> 
         networks: NETWORK + 1,
         templates: TEMPLATES,
     })?;
-    store.mark_running(timeline.record())?;
+    store.mark_running(timeline.record(), clock.stamp(&timeline)?)?;
     let (reports_in, reports) = mpsc::unbounded_channel();
     let writer = Writer::spawn(store, reports_in).map_err(StartError::Writer)?;
     let attached = fast_path.attach(&interface, serve.mode)?;

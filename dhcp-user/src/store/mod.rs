@@ -102,11 +102,12 @@ pub trait Storage {
     fn load(&mut self, each: impl FnMut(LeaseRow)) -> Result<(), StoreError>;
 
     /// Records that a daemon runs, in this boot: from here on a stop without [`mark_clean`](Self::mark_clean)
-    /// is seen as one.
+    /// is seen as one. `stamp` is now: within stored horizons this boot may promise without a commit, and the
+    /// next must not count its time from an older boot's stamp.
     ///
     /// # Errors
     /// It is not durable.
-    fn mark_running(&mut self, boot: &BootRecord) -> Result<(), StoreError>;
+    fn mark_running(&mut self, boot: &BootRecord, stamp: Stamp) -> Result<(), StoreError>;
 
     /// Records an orderly stop: every end is the final one.
     ///

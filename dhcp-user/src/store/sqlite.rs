@@ -110,10 +110,11 @@ impl Storage for SqliteStore {
         Ok(())
     }
 
-    fn mark_running(&mut self, boot: &BootRecord) -> Result<(), StoreError> {
+    fn mark_running(&mut self, boot: &BootRecord, stamp: Stamp) -> Result<(), StoreError> {
         self.transact(|transaction| {
             let row = params![boot.boot_id.0, boot.offset];
             transaction.execute("INSERT OR REPLACE INTO boots VALUES (?1, ?2)", row)?;
+            transaction.execute(STAMP, stamp_params(stamp))?;
             transaction.execute("UPDATE meta SET clean_stop = 0", [])?;
             Ok(0)
         })

@@ -6,10 +6,10 @@ use super::{
     writer::{Batch, Report, Writer, WriterError},
 };
 use crate::{
-    clock::{BootId, BootRecord, Stamp, StoreSecs, WallSecs},
+    clock::{BootId, BootRecord, Stamp, StoreSecs, Timeline, WallSecs},
     identity::ClientId,
 };
-use dhcp_ebpf::abi::Mac;
+use dhcp_ebpf::abi::{BootSecs, Mac};
 use rusqlite::Connection;
 use std::{
     fs,
@@ -110,8 +110,10 @@ fn the_store_knows_itself_and_how_it_was_left() {
     assert!(born.clean && born.newest_stamp.is_none() && born.uuid != [0; 16]);
     let boot = BootRecord { boot_id: BootId("one".to_owned()), offset: -5 };
     assert_eq!(store.boot(&boot.boot_id).unwrap(), None);
-    store.mark_running(&boot).unwrap();
-    assert!(!store.meta().unwrap().clean);
+    let first = Stamp { at: StoreSecs(NOW.0 - 1), wall: None };
+    store.mark_running(&boot, first).unwrap();
+    let running = store.meta().unwrap();
+    assert_eq!((running.clean, running.newest_stamp), (false, Some(first)));
     store.commit(&[], STAMP).unwrap();
     drop(store);
 
@@ -153,6 +155,28 @@ fn the_newest_stamp_keeps_its_own_wall_clock() {
         drop(store);
         assert_eq!(open(&path).meta().unwrap().newest_stamp, Some(kept), "{what}, opened again");
     }
+}
+
+/// Within a stored horizon a boot promises without a commit. If it lags, the wall clock of the boot before it
+/// must not count for the time that it ran.
+#[test]
+fn a_lagging_boot_without_a_commit_leaves_its_own_stamp() {
+    let (_directory, path) = directory();
+    let mut store = open(&path);
+    store.commit(&puts(1..2), STAMP).unwrap();
+    let id = |name: &str| BootId(name.to_owned());
+    let mut boot = |name: &str, wall: i64, synchronised: bool| {
+        let stamp = store.meta().unwrap().newest_stamp;
+        let wall = WallSecs(1_900_000_000 + wall);
+        let timeline = Timeline::open(None, id(name), BootSecs(10), wall, synchronised, stamp);
+        let at = timeline.to_store(BootSecs(10));
+        store.mark_running(timeline.record(), Stamp { at, wall: synchronised.then_some(wall) }).unwrap();
+        timeline
+    };
+    let lagging = boot("A", 3600, false);
+    let promised = lagging.to_store(BootSecs(1800 + 600));
+    let next = boot("B", 3600 + 1800, true);
+    assert!(next.to_boot(promised) >= BootSecs(10 + 600), "{:?}", next.to_boot(promised));
 }
 
 #[test]
