@@ -1,13 +1,13 @@
 //! The daemon's door: command line in, exit code out.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, anyhow};
 use clap::Parser as _;
 use dhcp_user::{
     cli::{Cli, Command, Serve},
     control, server,
 };
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dhcp-user: {error:#}");
+            // Every message has its causes in its words.
+            eprintln!("dhcp-user: {error}");
             ExitCode::FAILURE
         }
     }
@@ -42,19 +43,21 @@ fn main() -> ExitCode {
 /// Writes to standard output. Whoever reads may stop reading (`| head`).
 fn print(text: &str) -> Result<()> {
     match writeln!(io::stdout(), "{}", text.trim_end()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(anyhow!("standard output: {error}")),
         _ => Ok(()),
     }
 }
 
 fn serve(options: &Serve) -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let to_terminal = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(to_terminal).with_writer(io::stderr).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // From here on a signal ends the daemon in order, also while it starts.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let (daemon, ears, words) = server::start(options).await?;
         eprintln!("{words}");
         print("ready")?;
@@ -65,6 +68,7 @@ fn serve(options: &Serve) -> Result<()> {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
             }
         };
         daemon.run(ears, stop).await.map_err(Into::into)

@@ -199,6 +199,14 @@ impl Allocator {
         })
     }
 
+    /// Every address in quarantine, and when that ends.
+    pub fn quarantined(&self) -> impl Iterator<Item = (Ipv4Addr, BootSecs)> {
+        self.arena.iter().filter_map(|entry| match &entry.state {
+            State::Quarantined(until) => Some((entry.address, *until)),
+            _ => None,
+        })
+    }
+
     /// How many addresses are in which state.
     pub fn counts(&self) -> Counts {
         self.counts

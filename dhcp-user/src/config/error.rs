@@ -138,6 +138,11 @@ impl Report {
             format!("add `{} = …`", quoted.next().unwrap_or_default())
         } else if message.starts_with("duplicate key") {
             "keep one of the two".to_owned()
+        } else if ["invalid float", "invalid number", "invalid integer", "string values must be quoted"]
+            .iter()
+            .any(|start| message.starts_with(start))
+        {
+            "put text, addresses and prefixes in double quotes".to_owned()
         } else if let Some((_, expected)) = message.split_once("expected ") {
             format!("write {expected}")
         } else {

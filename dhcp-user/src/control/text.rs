@@ -27,6 +27,12 @@ pub fn lease_table(leases: &[LeaseView]) -> String {
     text
 }
 
+/// A long identifier by its beginning: JSON has all of it.
+fn shortened(id: &str) -> String {
+    const SHOWN: usize = 40;
+    if id.chars().count() <= SHOWN { id.to_owned() } else { id.chars().take(SHOWN).chain(['…']).collect() }
+}
+
 fn row(lease: &LeaseView) -> [String; 7] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let has_end = matches!(lease.state, LeaseState::Offered | LeaseState::Bound | LeaseState::Quarantined);
@@ -46,7 +52,7 @@ fn row(lease: &LeaseView) -> [String; 7] {
             RenewedBy::Daemon => "daemon".to_owned(),
         })),
         or_dash(lease.mac.clone()),
-        lease.client_id.clone(),
+        or_dash(Some(shortened(&lease.client_id)).filter(|id| !id.is_empty())),
         or_dash(lease.host_name.as_ref().map(|name| name.escape_debug().to_string())),
     ]
 }

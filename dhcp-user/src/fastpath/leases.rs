@@ -36,6 +36,10 @@ impl FastPath {
     /// # Errors
     /// [`Full`](FastPathError::Full); or the kernel's, for instance where the address is published already.
     /// Nothing is published then.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the lease; a struct of them would be made for this call"
+    )]
     pub fn publish(
         &mut self,
         network: u32,

@@ -4,6 +4,8 @@ use super::{Ears, Server, commits::After};
 use crate::{
     clock::ClockError,
     control::{Answer, Request as Question},
+    fastpath::FastPathError,
+    interface::InterfaceError,
     protocol::Request,
     store::{
         Storage, StoreError,
@@ -41,6 +43,18 @@ pub enum RunError {
     /// No grace.
     #[error("membarrier: {0}")]
     Grace(#[source] io::Error),
+    /// No interface, or one that is not to be served.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+    /// No fast path.
+    #[error(transparent)]
+    FastPath(#[from] FastPathError),
+    /// Another interface has its name by now.
+    #[error("{interface} was replaced by another interface; start again to serve that one")]
+    Replaced {
+        /// The interface.
+        interface: String,
+    },
 }
 
 impl Server {
@@ -53,10 +67,16 @@ impl Server {
         let mut batch = Batch::for_mtu(self.interface.mtu);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        let ended = loop {
             tokio::select! {
                 biased;
-                () = &mut stop => break,
+                () = &mut stop => break Ok(()),
+                Some(change) = ears.changes.recv() => {
+                    let followed = change.map_err(RunError::from).and_then(|found| self.interface_changed(found));
+                    if followed.is_err() {
+                        break followed;
+                    }
+                }
                 Some(report) = ears.reports.recv() => self.report(report)?,
                 Some(grace) = ears.graces.recv() => {
                     let now = self.now()?;
@@ -77,15 +97,13 @@ impl Server {
                 received = ears.socket.receive(&mut batch) => match received {
                     Ok(_) => self.receive(&batch)?,
                     // Said once when the link goes down; it may come back.
-                    Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {
-                        tracing::warn!(interface = %self.interface.name, "the link is down");
-                    }
+                    Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {}
                     Err(error) => return Err(RunError::Frames(error)),
                 },
             }
             self.go_on(&ears).await?;
-        }
-        self.stop(ears).await
+        };
+        self.stop(ears).await.and(ended)
     }
 
     fn now_ns(&self) -> Result<u64, ClockError> {

@@ -12,11 +12,13 @@ mod start;
 mod tally;
 mod upkeep;
 mod view;
+mod watch;
 
 pub use start::{StartError, StateLock, start};
 
 use crate::{
     allocator::Allocator,
+    cli::Mode,
     clock::{Clock, Timeline},
     config::Settings,
     fastpath::{Attached, FastPath},
@@ -41,6 +43,8 @@ const EPOCH: u32 = 1;
 pub struct Server {
     interface: Interface,
     attached: Attached,
+    /// The mode that was asked for.
+    mode: Mode,
     settings: Settings,
     link: Link,
     replies: Replies,
@@ -74,5 +78,6 @@ pub struct Ears {
     reports: mpsc::UnboundedReceiver<crate::store::writer::Report>,
     graces: mpsc::UnboundedReceiver<Grace>,
     calls: mpsc::Receiver<crate::control::Call>,
+    changes: mpsc::Receiver<Result<Interface, crate::interface::InterfaceError>>,
     _lock: StateLock,
 }

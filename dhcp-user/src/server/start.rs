@@ -6,6 +6,7 @@ use super::{
     closing::Closings,
     commits::Commits,
     tally::{Tally, Throttle},
+    watch::watch,
 };
 use crate::{
     allocator::{Allocator, Binding},
@@ -123,11 +124,12 @@ pub async fn start(serve: &Serve) -> Result<(Server, Ears, String), StartError> 
     let lock = StateLock::take(&serve.state)?;
 
     let clock = Clock::open()?;
-    let now = BootSecs::begun(clock.boot_ns()?);
     let store_path = serve.state.join(STORE);
     let store_counters = Arc::new(StoreCounters::default());
     let mut store = SqliteStore::open(&store_path, Arc::clone(&store_counters))?;
     let meta = store.meta()?;
+    // Behind the verification of the store, which takes its time.
+    let now = BootSecs::begun(clock.boot_ns()?);
     let timeline = Timeline::open(
         store.boot(clock.boot_id())?,
         clock.boot_id().clone(),
@@ -162,6 +164,7 @@ pub async fn start(serve: &Serve) -> Result<(Server, Ears, String), StartError> 
         replies: Replies::new(&settings, EPOCH),
         settings,
         attached,
+        mode: serve.mode,
         interface,
         link,
         clock,
@@ -182,8 +185,9 @@ pub async fn start(serve: &Serve) -> Result<(Server, Ears, String), StartError> 
         started: Instant::now(),
     };
     server.open_fast_path(now)?;
+    let changes = watch(Interface { xdp: None, ..server.interface.clone() });
     let words = server.describe(&store_path);
-    Ok((server, Ears { socket, sink, reports, graces, calls, _lock: lock }, words))
+    Ok((server, Ears { socket, sink, reports, graces, calls, changes, _lock: lock }, words))
 }
 
 /// The allocator as the store knows it. What was promised holds, whatever the configuration says by now.
@@ -237,7 +241,7 @@ fn restore_row(
 }
 
 /// The link, as the kernel is told of it.
-fn link_of(interface: &Interface, settings: &Settings, attached: &Attached) -> Link {
+pub(super) fn link_of(interface: &Interface, settings: &Settings, attached: &Attached) -> Link {
     let mut link = Link {
         network: NETWORK,
         flags: if attached.unfinished_checksums() { LINK_UNFINISHED_CHECKSUMS } else { 0 },
@@ -301,7 +305,7 @@ impl Server {
         let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
         let bound = self.allocator.counts().bound;
         format!(
-            "interface  {} ({}), XDP {mode}{why}\n{}\nstore      {} ({bound} leases)",
+            "interface  {} ({}), XDP {mode}{why}\n{}\nstore    {} ({bound} leases)",
             self.interface.name,
             self.interface.mac,
             self.settings.describe().trim_end(),

@@ -21,7 +21,7 @@ struct Row {
 }
 
 impl Server {
-    /// Every lease.
+    /// Every lease, then every address in quarantine.
     pub(super) fn lease_views(&self) -> Result<Box<dyn Iterator<Item = LeaseView> + Send>, ClockError> {
         let now = self.now()?;
         let wall = u64::try_from(self.clock.wall_now().0).unwrap_or_default();
@@ -45,8 +45,23 @@ impl Server {
                 }
             })
             .collect();
-        Ok(Box::new(rows.into_iter().map(move |row| {
-            let left = (row.end != BootSecs::NEVER).then(|| u64::from(row.end.0.saturating_sub(now.0)));
+        let quarantined: Vec<(Ipv4Addr, BootSecs)> = self.allocator.quarantined().collect();
+        let left = move |end: BootSecs| {
+            // Ends are rounded up to the second behind the one that has begun.
+            (end != BootSecs::NEVER).then(|| u64::from(end.0.saturating_sub(now.0.saturating_add(1))))
+        };
+        let quarantined = quarantined.into_iter().map(move |(address, until)| LeaseView {
+            address,
+            client_id: String::new(),
+            mac: None,
+            host_name: None,
+            state: LeaseState::Quarantined,
+            expires_in: left(until),
+            expires_at: left(until).map(|left| wall + left),
+            renewed_by: None,
+        });
+        let leases = rows.into_iter().map(move |row| {
+            let left = left(row.end);
             LeaseView {
                 address: row.address,
                 client_id: row.client.bytes().iter().map(|octet| format!("{octet:02x}")).collect(),
@@ -57,7 +72,8 @@ impl Server {
                 expires_at: left.map(|left| wall + left),
                 renewed_by: row.renewed_by,
             }
-        })))
+        });
+        Ok(Box::new(leases.chain(quarantined)))
     }
 
     /// Every counter.
