@@ -96,6 +96,17 @@ impl Daemon {
         assert!(status.success(), "{status}: {}", self.process.said());
     }
 
+    /// Waits until it ends by itself, with a failure, and returns what it said.
+    ///
+    /// # Panics
+    /// If it goes on, or ends with success.
+    #[must_use]
+    pub fn fails(&mut self) -> String {
+        let status = self.process.wait(PATIENCE).expect("the server ends");
+        assert!(!status.success(), "it ends with success: {}", self.process.said());
+        self.process.said()
+    }
+
     /// Starts it again after its end, on the same state.
     pub fn restart(&mut self) {
         self.process = launch(&self.namespace, &self.arguments);

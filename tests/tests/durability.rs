@@ -127,13 +127,15 @@ fn an_orderly_stop_leaves_the_fast_path_attached() {
 
 #[test]
 fn after_a_crash_renewals_are_left_to_user_space() {
-    let mut site = Site::new(ONE, LEASE);
-    let mut client = site.leased(Client::new(1));
+    let mut site = Site::new(MANY, LEASE);
+    let mut clients: Vec<Client> = (1..=3).map(|number| site.leased(Client::new(number))).collect();
     site.daemon.kill9();
     site.daemon.restart();
-    // The first one shows the daemon what the client asks for; what it asks for is not stored.
-    site.renew(&mut client);
-    site.renew_in_kernel(&mut client);
+    // The first one shows the daemon what such clients ask for, which is not stored.
+    site.renew(&mut clients[0]);
+    for client in &mut clients {
+        site.renew_in_kernel(client);
+    }
 }
 
 /// The extension that only the kernel knew of is still good after a crash.

@@ -283,3 +283,30 @@ fn inform_about_a_leased_address_does_not_end_the_lease() {
     site.answer(&other, &other.broadcast(&inform));
     site.renew_in_kernel(&mut holder);
 }
+
+/// What does not fit the client's 576 octets is not answered, and takes no address from anybody.
+#[test]
+fn an_answer_that_does_not_fit_takes_no_address() {
+    let site = Site::new("10.9.1.1-10.9.1.1", "");
+    let mut greedy = Client::new(1).with(61, &[7; 255]).with(82, &[&[1u8, 60][..], &[9; 60]].concat());
+    let offer = greedy.reboot("10.9.1.1".parse().unwrap()).with(54, &[10, 9, 0, 1]);
+    site.try_once(&greedy, &greedy.broadcast(&offer));
+    assert_eq!(site.daemon.stats().slow("request"), 1);
+    site.leased(Client::new(2));
+}
+
+#[test]
+fn a_declined_address_is_listed_as_quarantined() {
+    let site = Site::new("10.9.1.1-10.9.1.1", "");
+    let mut client = site.leased(Client::new(1));
+    let address = client.held().address;
+    let decline = client.decline();
+    site.port.send(&client.broadcast(&decline).encode());
+    site.wait_until_free(address);
+    site.assert_no_offer(&mut Client::new(2));
+    let leases = site.daemon.leases();
+    assert!(
+        leases.iter().any(|lease| lease["address"] == address.to_string() && lease["state"] == "quarantined"),
+        "{leases:?}"
+    );
+}

@@ -10,7 +10,7 @@ pub struct Lan {
     pub server: Namespace,
     /// Where raw clients sit, on [`Lan::CLIENTS`].
     pub clients: Namespace,
-    _pass: XdpPass,
+    pass: Option<XdpPass>,
 }
 
 impl Lan {
@@ -33,7 +33,12 @@ impl Lan {
         let pass = XdpPass::attach(&clients, far).expect("an XDP program on a veth");
         lan.ip(&format!("link set {near} up"));
         clients.ip(&format!("link set {far} up"));
-        Self { server: lan, clients, _pass: pass }
+        Self { server: lan, clients, pass: Some(pass) }
+    }
+
+    /// Takes the clients' XDP program away: from here on their veth loses what the server's sends natively.
+    pub fn end_pass(&mut self) {
+        self.pass = None;
     }
 
     /// A host on the segment with one interface, `name`, which is up and has no address: a macvlan child of
