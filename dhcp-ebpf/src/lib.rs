@@ -9,6 +9,7 @@
 #![deny(clippy::indexing_slicing, reason = "the verifier rejects the panic path of an index")]
 
 pub mod abi;
+mod arrival;
 pub mod checksum;
 pub mod decide;
 pub mod reason;

@@ -7,6 +7,8 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]
+mod maps;
+#[cfg(target_arch = "bpf")]
 mod program;
 
 /// On the host there is nothing to run: this lets `cargo build`, `test` and `clippy` take the whole workspace.

@@ -1,24 +1,22 @@
-//! The XDP program: entry, maps and helpers; with `main.rs` the only unsafe room of the kernel side. It decides
-//! nothing: that is the library's.
-#![expect(unsafe_code, reason = "map values, packet memory and helpers are raw pointers here")]
+//! The XDP program's entry and its hands on the packet: with `maps.rs` the only unsafe room of the kernel side. It
+//! decides nothing: that is the library's.
+#![expect(unsafe_code, reason = "packet memory, per-CPU memory and helpers are raw pointers here")]
 
+use crate::maps::Maps;
 use aya_ebpf::{
-    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, xdp_action},
+    bindings::xdp_action,
     helpers::{
-        bpf_ktime_get_boot_ns, bpf_xdp_adjust_head,
+        bpf_xdp_adjust_head,
         generated::{bpf_xdp_load_bytes, bpf_xdp_store_bytes},
     },
     macros::{map, xdp},
-    maps::{Array, HashMap, LpmTrie, PerCpuArray, lpm_trie::Key},
+    maps::PerCpuArray,
     programs::XdpContext,
 };
-use core::{ffi::c_void, hint::black_box, sync::atomic::AtomicU64};
+use core::{ffi::c_void, hint::black_box};
 use dhcp_ebpf::{
-    abi::{
-        Classes, Ip, LeaseKey, LeaseRef, Link, LinkKey, Network, Promise, ShapeKey, SideKey, SideValue, Slot,
-        Template,
-    },
-    decide::{self, Scratch, Tables},
+    abi::{Promise, Slot},
+    decide::{self, Scratch},
     reason::Reason,
     reply,
     wire::{
@@ -28,25 +26,6 @@ use dhcp_ebpf::{
     },
 };
 
-// Sizes are the loader's: it sets them from the configuration.
-#[map]
-static LINKS: HashMap<LinkKey, Link> = HashMap::with_max_entries(1, 0);
-#[map]
-static RELAYS: LpmTrie<[u8; 4], u32> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
-#[map]
-static NETWORKS: Array<Network> = Array::with_max_entries(1, 0);
-#[map]
-static CLASSES: Array<Classes> = Array::with_max_entries(1, 0);
-#[map]
-static LEASES: HashMap<LeaseKey, LeaseRef> = HashMap::with_max_entries(1, 0);
-#[map]
-static SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-#[map]
-static SIDE: HashMap<SideKey, SideValue> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
-#[map]
-static TEMPLATES: Array<Template> = Array::with_max_entries(1, 0);
-#[map]
-static SHAPES: HashMap<ShapeKey, u32> = HashMap::with_max_entries(1, 0);
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Reason::ALL.len() as u32, 0);
 #[map]
@@ -188,77 +167,6 @@ fn store(context: &XdpContext, offset: usize, from: *const c_void, len: usize) -
     // SAFETY: the callers' `len` is at most what `from` points to; the helper checks the frame's bounds.
     let failed = unsafe { bpf_xdp_store_bytes(context.ctx, offset as u32, from.cast_mut(), len as u32) };
     if failed == 0 { Ok(()) } else { Err(()) }
-}
-
-/// The maps behind [`Tables`].
-struct Maps;
-
-/// A map value as a reference for the program's run.
-#[inline(always)]
-fn borrow<'a, T>(value: Option<*const T>) -> Option<&'a T> {
-    // SAFETY: a map's value outlives the run of the program that looked it up, and has room and alignment for
-    // a `T`. What another CPU may change meanwhile is atomic in its type, or is never changed while it is
-    // published.
-    value.map(|value| unsafe { &*value })
-}
-
-impl Tables for Maps {
-    #[inline(always)]
-    fn link(&self, key: &LinkKey) -> Option<&Link> {
-        borrow(LINKS.get_ptr(key))
-    }
-
-    #[inline(always)]
-    fn relay(&self, giaddr: Ip) -> Option<u32> {
-        RELAYS.get(Key::new(32, giaddr.0)).copied()
-    }
-
-    #[inline(always)]
-    fn network(&self, id: u32) -> Option<&Network> {
-        NETWORKS.get(id)
-    }
-
-    #[inline(always)]
-    fn classes(&self, network: u32) -> Option<&Classes> {
-        CLASSES.get(network)
-    }
-
-    #[inline(always)]
-    fn lease(&self, key: &LeaseKey) -> Option<LeaseRef> {
-        borrow(LEASES.get_ptr(key)).copied()
-    }
-
-    #[inline(always)]
-    fn slot(&self, index: u32) -> Option<&Slot> {
-        SLOTS.get(index)
-    }
-
-    #[inline(always)]
-    fn side(&self, key: &SideKey) -> Option<&SideValue> {
-        borrow(SIDE.get_ptr(key))
-    }
-
-    #[inline(always)]
-    fn template(&self, id: u32) -> Option<&Template> {
-        TEMPLATES.get(id)
-    }
-
-    #[inline(always)]
-    fn shape(&self, key: &ShapeKey) -> Option<u32> {
-        borrow(SHAPES.get_ptr(key)).copied()
-    }
-
-    #[inline(always)]
-    fn boot_ns(&self) -> u64 {
-        // SAFETY: a helper without arguments.
-        unsafe { bpf_ktime_get_boot_ns() }
-    }
-
-    #[inline(always)]
-    fn load(&self, word: &AtomicU64) -> u64 {
-        // SAFETY: the pointer is an atomic's own; one aligned load of eight octets is one access on every target.
-        unsafe { word.as_ptr().read_volatile() }
-    }
 }
 
 #[cfg(not(test))]
