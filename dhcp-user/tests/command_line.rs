@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dhcp-user")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_dhcp-user")).args(arguments).output().expect("the binary")
 }
 
 /// What a refusal says: one line on standard error.
@@ -11,7 +11,7 @@ fn refusal(arguments: &[&str]) -> String {
     let output = run(arguments);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
-    let said = String::from_utf8(output.stderr).unwrap();
+    let said = String::from_utf8(output.stderr).expect("text");
     assert_eq!(said.trim_end().lines().count(), 1, "{said}");
     assert!(said.starts_with("dhcp-user: "), "{said}");
     said

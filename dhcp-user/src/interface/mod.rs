@@ -140,6 +140,12 @@ impl Interface {
     pub async fn find(name: &str) -> Result<Self, InterfaceError> {
         query::find(name).await
     }
+
+    /// The same interface's facts as they are now, but for the gateway: to find that takes the whole routing table,
+    /// too much for a look every second.
+    pub async fn find_again(&self) -> Result<Self, InterfaceError> {
+        query::find_again(self).await
+    }
 }
 
 #[cfg(test)]

@@ -24,11 +24,24 @@ const ROUTING_MASTER: &str = "vrf";
 pub(super) async fn find(name: &str) -> Result<Interface, InterfaceError> {
     let (connection, handle, _) = rtnetlink::new_connection()?;
     let connection = tokio::spawn(connection);
-    let found = ask(&handle, name).await;
+    let found = async {
+        let found = ask(&handle, name).await?;
+        Ok(Interface { gateway: gateway(&handle, found.index).await?, ..found })
+    };
+    let found = found.await;
     connection.abort();
     found
 }
 
+pub(super) async fn find_again(known: &Interface) -> Result<Interface, InterfaceError> {
+    let (connection, handle, _) = rtnetlink::new_connection()?;
+    let connection = tokio::spawn(connection);
+    let found = ask(&handle, &known.name).await;
+    connection.abort();
+    found.map(|found| Interface { gateway: known.gateway, ..found })
+}
+
+/// All but the gateway.
 async fn ask(handle: &Handle, name: &str) -> Result<Interface, InterfaceError> {
     let Some(link) = link_named(handle, name).await? else {
         let links: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
@@ -68,7 +81,7 @@ async fn ask(handle: &Handle, name: &str) -> Result<Interface, InterfaceError> {
         up: link.header.flags.contains(LinkFlags::Up),
         xdp: xdp(&link),
         addresses: addresses(handle, index).await?,
-        gateway: gateway(handle, index).await?,
+        gateway: None,
         kind,
         peer,
     })

@@ -20,7 +20,7 @@ pub(super) fn watch(known: Interface) -> mpsc::Receiver<Result<Interface, Interf
         let mut known = known;
         loop {
             tokio::time::sleep(EVERY).await;
-            let found = Interface::find(&known.name).await;
+            let found = known.find_again().await;
             match &found {
                 // Its program is ours by now.
                 Ok(found) if Interface { xdp: known.xdp, ..found.clone() } == known => continue,
