@@ -15,7 +15,7 @@ const XDP_TX: u32 = 3;
 const IFINDEX: u32 = 1;
 const NETWORK: u32 = 1;
 const EPOCH: u32 = 4;
-const PROFILE: u32 = 6;
+const PROFILE: u16 = 6;
 const SERVER: [u8; 4] = [192, 0, 2, 1];
 const CLIENT: [u8; 4] = [192, 0, 2, 10];
 const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xfe];
@@ -107,13 +107,14 @@ fn run(fast_path: &FastPath, frame: &[u8]) -> (u32, Vec<u8>, &'static str) {
 fn a_published_lease_is_answered_until_it_is_closed() {
     Namespace::new().run(|| {
         let mut fast_path = serving();
-        let template = fast_path.template_for(EPOCH, PROFILE, &SHAPE, template);
+        let template = fast_path.template_for(EPOCH, PROFILE.into(), &SHAPE, template);
         let ids = [vec![], vec![1, 2, 3], vec![5; 40], vec![6; 41], vec![7; 200]];
         for id in ids {
             let client = ClientId::from_option(&id).unwrap_or(ClientId::from_chaddr(Mac(CLIENT_MAC)));
             let address = Ipv4Addr::from(CLIENT);
-            let slot =
-                fast_path.publish(NETWORK, address, &client, BOUNDS, 0, template, Some(b"rack-7")).unwrap();
+            let slot = fast_path
+                .publish(NETWORK, address, &client, BOUNDS, PROFILE, template, Some(b"rack-7"))
+                .unwrap();
             let frame = renewal_of(&id, b"rack-7");
             let (verdict, reply, why) = run(&fast_path, &frame);
             assert_eq!((verdict, why), (XDP_TX, "ack-renewing"), "{id:?}");
@@ -149,16 +150,18 @@ fn a_published_lease_is_answered_until_it_is_closed() {
 fn a_shape_is_found_from_a_slot_that_names_another_of_its_profile() {
     Namespace::new().run(|| {
         let mut fast_path = serving();
-        let other = fast_path.template_for(EPOCH, PROFILE, &[55, 1, 1], template);
+        let other = fast_path.template_for(EPOCH, PROFILE.into(), &[55, 1, 1], template);
         let client = ClientId::from_chaddr(Mac(CLIENT_MAC));
-        let slot = fast_path.publish(NETWORK, CLIENT.into(), &client, BOUNDS, 0, other, None).unwrap();
+        let slot = fast_path.publish(NETWORK, CLIENT.into(), &client, BOUNDS, PROFILE, other, None).unwrap();
         let frame = renewal_of(&[], &[]);
         assert_eq!(run(&fast_path, &frame).2, "no-template");
-        fast_path.template_for(EPOCH, PROFILE + 1, &SHAPE, template).unwrap();
+        fast_path.template_for(EPOCH, (PROFILE + 1).into(), &SHAPE, template).unwrap();
         assert_eq!(run(&fast_path, &frame).2, "no-template", "another profile's");
-        fast_path.template_for(EPOCH, PROFILE, &SHAPE, template).unwrap();
+        fast_path.template_for(EPOCH, PROFILE.into(), &SHAPE, template).unwrap();
         assert_eq!(run(&fast_path, &frame).2, "ack-renewing");
         fast_path.set_template(slot, None);
+        assert_eq!(run(&fast_path, &frame).2, "ack-renewing", "by its shape alone");
+        fast_path.withhold(slot);
         assert_eq!(run(&fast_path, &frame).2, "no-template");
     });
 }
