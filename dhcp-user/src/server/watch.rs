@@ -25,6 +25,11 @@ pub(super) fn watch(known: Interface) -> mpsc::Receiver<Result<Interface, Interf
                 // Its program is ours by now.
                 Ok(found) if Interface { xdp: known.xdp, ..found.clone() } == known => continue,
                 Ok(found) => known = found.clone(),
+                // It was not seen, which does not say that it is not there.
+                Err(error @ (InterfaceError::Socket(_) | InterfaceError::Netlink(_))) => {
+                    tracing::warn!(%error, interface = %known.name, "the interface cannot be looked at");
+                    continue;
+                }
                 Err(_) => {}
             }
             let ended = found.is_err();
