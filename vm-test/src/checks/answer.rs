@@ -30,7 +30,7 @@ const HORIZON: BootSecs = BootSecs(1_000_000);
 
 const NETWORK: u32 = 0;
 const EPOCH: u32 = 1;
-const PROFILE: u32 = 1;
+const PROFILE: u16 = 1;
 const ASKED: [u8; 3] = [option::SUBNET_MASK, option::ROUTER, option::DOMAIN_NAME];
 /// Long enough for a reply that is longer than the request by more than half of what a frame can grow by.
 const DOMAIN: [u8; 180] = [b'x'; 180];
@@ -86,7 +86,7 @@ fn serving() -> Result<(FastPath, u32)> {
 
     let mut selectors = vec![option::PARAMETER_REQUEST_LIST, ASKED.len() as u8];
     selectors.extend(ASKED);
-    let template = fast_path.template_for(EPOCH, PROFILE, &selectors, template);
+    let template = fast_path.template_for(EPOCH, PROFILE.into(), &selectors, template);
     ensure!(template.is_some(), "the template is not published");
     let slot = publish(&mut fast_path, CLIENT, template)?;
     Ok((fast_path, slot))
@@ -95,7 +95,7 @@ fn serving() -> Result<(FastPath, u32)> {
 fn publish(fast_path: &mut FastPath, address: Ipv4Addr, template: Option<u32>) -> Result<u32, FastPathError> {
     let client = ClientId::from_chaddr(Mac(CLIENT_MAC));
     let bounds = Bounds { horizon: HORIZON, promised: HORIZON };
-    fast_path.publish(NETWORK, address, &client, bounds, 0, template, None)
+    fast_path.publish(NETWORK, address, &client, bounds, PROFILE, template, None)
 }
 
 /// Runs the program on a frame: verdict, frame, and the reason that was counted.
